@@ -1,0 +1,81 @@
+"""Owns which image belongs to which mask: two folders in, pairs of paths out. Explained in 01_dataset."""
+
+import os
+import unicodedata
+from pathlib import Path
+
+from seglib.errors import PairError, name_of
+
+IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+
+
+def stem_of(path: str | Path) -> str:
+    """The name that image and mask share: `fruit_007` of `folder/fruit_007.jpg`."""
+    return unicodedata.normalize("NFC", Path(path).stem)  # macOS may spell one and the same letter in two parts
+
+
+def files_by_stem(folder: str | os.PathLike[str]) -> dict[str, Path]:
+    """The pictures of one folder by stem, sorted; hidden files and files that are no pictures are passed over."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise PairError(
+            f'There is no folder "{folder.as_posix()}".',
+            "a folder of pictures",
+            "Correct the path. A relative path starts where the notebook or script runs.",
+        )
+    files: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(".") or path.suffix.lower() not in IMAGE_SUFFIXES:
+            continue
+        if path.is_dir():
+            raise PairError(
+                f'"{name_of(path)}" has the name of a picture, but is a folder.',
+                "a file",
+                "Move the pictures inside it up, or rename the folder.",
+            )
+        stem = stem_of(path)
+        if stem in files:
+            raise PairError(
+                f'"{name_of(files[stem])}" and "{name_of(path)}" have the same stem, "{stem}".',
+                "one picture of each stem in a folder",
+                "Rename or move one of the two: we cannot know which of them the other folder's file belongs to.",
+            )
+        files[stem] = path
+    if not files:
+        raise PairError(
+            f'The folder "{folder.as_posix()}" holds no picture.',
+            f"files ending in {', '.join(IMAGE_SUFFIXES)}",
+            "Correct the path, or put the pictures there. Pictures in folders further down are not looked for.",
+        )
+    return files
+
+
+def pair_files(image_folder: str | os.PathLike[str], mask_folder: str | os.PathLike[str]) -> list[tuple[Path, Path]]:
+    """Pair the images of one folder with the masks of another, by stem: `fruit_007.jpg` finds `fruit_007.png`.
+
+    Args:
+        image_folder: the photographs.
+        mask_folder: the masks, one for each photograph.
+
+    Returns:
+        (image, mask) paths, sorted by stem.
+
+    Raises:
+        PairError: a folder is missing or empty, a stem is there twice, or files are left without a partner
+            (all of them are named).
+    """
+    images, masks = files_by_stem(image_folder), files_by_stem(mask_folder)
+    lonely_images = [name_of(images[stem]) for stem in sorted(images.keys() - masks.keys())]
+    lonely_masks = [name_of(masks[stem]) for stem in sorted(masks.keys() - images.keys())]
+    if lonely_images or lonely_masks:
+        parts = []
+        if lonely_images:
+            parts.append(f"Images without a mask ({len(lonely_images)}): {', '.join(lonely_images)}.")
+        if lonely_masks:
+            parts.append(f"Masks without an image ({len(lonely_masks)}): {', '.join(lonely_masks)}.")
+        raise PairError(
+            "\n".join(parts),
+            "for each image a mask of the same stem, and for each mask an image",
+            "Add or rename the missing partners, or move these files out of the folder.",
+        )
+    return [(images[stem], masks[stem]) for stem in sorted(images)]

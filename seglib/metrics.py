@@ -1,0 +1,77 @@
+"""Owns the one confusion matrix, and IoU, Dice and pixel accuracy read off it. Explained in 05_loss_and_optimizer."""
+
+import torch
+from torch import Tensor
+
+from seglib.errors import ShapeError
+from seglib.pictures import IGNORE_INDEX
+
+
+def confusion_matrix(predicted: Tensor, target: Tensor, num_classes: int = 2) -> Tensor:
+    """Count the pixels of each (true, predicted) pair of classes. The matrices of two batches may be added.
+
+    Args:
+        predicted: whole-number labels 0 to num_classes - 1, any shape.
+        target: labels of the same shape; 255 is not counted.
+        num_classes: 2 for object against background.
+
+    Returns:
+        (num_classes, num_classes) int64 on the CPU: rows are the truth, columns the prediction.
+
+    Raises:
+        ShapeError: the two shapes differ, or a label is outside the classes.
+
+    Example:
+        >>> confusion_matrix(torch.tensor([0, 1, 1, 0]), torch.tensor([0, 1, 0, 255]))
+        tensor([[1, 1],
+                [0, 1]])
+    """
+    if predicted.shape != target.shape:
+        raise ShapeError(
+            f"predicted is {tuple(predicted.shape)}, target is {tuple(target.shape)}.",
+            "two label maps of one shape",
+            "masks.squeeze(1) takes away the channel of a binary mask; criterion.predict(outputs) has none.",
+        )
+    known = target != IGNORE_INDEX
+    predicted, target = predicted[known].long(), target[known].long()
+    for name, labels in (("predicted", predicted), ("target", target)):
+        if labels.numel() and not 0 <= int(labels.min()) <= int(labels.max()) < num_classes:
+            raise ShapeError(
+                f"{name} holds labels from {int(labels.min())} to {int(labels.max())}.",
+                f"0 to {num_classes - 1}",
+                "Threshold the outputs first (criterion.predict), or correct num_classes.",
+            )
+    counts = torch.bincount(target * num_classes + predicted, minlength=num_classes**2)
+    return counts.view(num_classes, num_classes).cpu()  # (C, C)
+
+
+def iou(matrix: Tensor) -> Tensor:
+    """Intersection over union of each class: (C,) float64 in [0, 1]; NaN where a class is absent from both sides.
+
+    Example:
+        >>> iou(torch.tensor([[1, 1], [0, 1]]))
+        tensor([0.5000, 0.5000], dtype=torch.float64)
+    """
+    hit, of_truth, of_prediction = _sums(matrix)
+    return hit / (of_truth + of_prediction - hit)  # 0 / 0 is NaN: absent, neither right nor wrong
+
+
+def dice(matrix: Tensor) -> Tensor:
+    """Dice (F1) of each class: (C,) float64 in [0, 1]; NaN where a class is absent from both sides."""
+    hit, of_truth, of_prediction = _sums(matrix)
+    return 2 * hit / (of_truth + of_prediction)
+
+
+def mean_iou(matrix: Tensor) -> float:
+    """The mean IoU over the classes that are present; NaN if none is."""
+    return iou(matrix).nanmean().item()
+
+
+def pixel_accuracy(matrix: Tensor) -> float:
+    """The share of pixels that are right, in [0, 1]; NaN if none was counted."""
+    return (matrix.diag().sum().double() / matrix.sum()).item()
+
+
+def _sums(matrix: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    counts = matrix.double()
+    return counts.diag(), counts.sum(dim=1), counts.sum(dim=0)
