@@ -74,8 +74,8 @@ class CustomDataset(torch.utils.data.Dataset):
         position = {stem: idx for idx, stem in enumerate(self.stems)}
         if unknown := [stem for stem in stems if stem not in position]:
             raise PairError(
-                f'No picture of "{name_of(self.image_folder)}" is called {", ".join(unknown)}.',
-                f"stems such as {self.stems[0]}",
+                f'No picture of "{name_of(self.image_folder)}" is called {", ".join(map(str, unknown))}.',
+                f"stems such as {', '.join(self.stems[:3])}" if self.stems else "nothing: it is empty",
                 "Correct the names: a stem is the file's name without its suffix.",
             )
         part = copy.copy(self)

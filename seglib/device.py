@@ -25,11 +25,14 @@ def pick_device(name: str | None = None) -> torch.device:
     """
     if name is None:
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    device = torch.device(name)
-    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if not present.get(device.type, True):
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = None  # no such word
+    cards = {"cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
+    if device is None or (device.index or 0) >= cards.get(device.type, 1):
         raise TrainingError(
-            f'device = "{name}", but this machine has none that torch can use.',
+            f'device = "{name}", but this machine has none of that name that torch can use.',
             "a device that is here; the CPU always is",
             'Use pick_device() without a name, or "cpu". In Colab: Runtime, Change runtime type, GPU.',
         )
@@ -96,6 +99,8 @@ class Timer:
     def _wait(self) -> None:
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
+        elif self.device.type == "mps":
+            torch.mps.synchronize()
 
     def __enter__(self) -> "Timer":
         self._wait()

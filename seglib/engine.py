@@ -80,14 +80,8 @@ class Evaluation:
 def evaluate(model: nn.Module, dataloader: Batches, criterion: Loss, device: torch.device) -> Evaluation:
     """Measure the model on pictures without changing it; `criterion` also says how to read its outputs.
 
-    Args:
-        model: maps images to {"out": (N, C, H, W)}; in evaluation mode afterwards.
-        dataloader: batches as in `train_one_epoch`, every picture once.
-        criterion: the loss that the model was trained with.
-        device: where the model lives.
-
-    Raises:
-        TrainingError: there was no batch, or the loss is no longer a number.
+    The model is in evaluation mode afterwards. Arguments and errors are those of `train_one_epoch`; `criterion` is the
+    loss that the model was trained with, and `dataloader` gives every picture once.
     """
     model.eval()
     total_loss, count, matrix = torch.zeros((), device=device), 0, torch.zeros((), dtype=torch.int64)
@@ -140,12 +134,9 @@ def fit(
     schedule: LRScheduler | None = None,
     on_epoch: Callable[[History], None] | None = None,
 ) -> History:
-    """Train for some epochs, and measure on the validation pictures after each; a bar shows how far it is.
+    """Train for some epochs, measure on the validation pictures after each, and show a bar.
 
-    Args:
-        epochs: how often each training picture is shown.
-        on_epoch: called after each epoch with the history so far.
-        model, train_dataloader, validation_dataloader, criterion, optimizer, device, schedule: as above.
+    Arguments are those of `train_one_epoch` and `evaluate`; `on_epoch` gets the history so far after each epoch.
     """
     history = History()
     for _ in (bar := tqdm(range(epochs), unit="epoch")):

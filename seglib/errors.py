@@ -59,4 +59,4 @@ class WeightsError(SegError):
 
 def name_of(path: Path) -> str:
     """`folder/file.png`: enough to find a file by, and the same on every machine and system."""
-    return f"{path.parent.name}/{path.name}"
+    return f"{path.parent.name}/{path.name}" if path.parent.name else path.name

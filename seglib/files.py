@@ -19,7 +19,7 @@ def files_by_stem(folder: str | os.PathLike[str]) -> dict[str, Path]:
     folder = Path(folder)
     if not folder.is_dir():
         raise PairError(
-            f'There is no folder "{folder.as_posix()}".',
+            f'There is no folder "{_as_given(folder)}".',
             "a folder of pictures",
             "Correct the path. A relative path starts where the notebook or script runs.",
         )
@@ -43,11 +43,16 @@ def files_by_stem(folder: str | os.PathLike[str]) -> dict[str, Path]:
         files[stem] = path
     if not files:
         raise PairError(
-            f'The folder "{folder.as_posix()}" holds no picture.',
+            f'The folder "{_as_given(folder)}" holds no picture.',
             f"files ending in {', '.join(IMAGE_SUFFIXES)}",
             "Correct the path, or put the pictures there. Pictures in folders further down are not looked for.",
         )
     return files
+
+
+def _as_given(folder: Path) -> str:
+    """A relative path whole, of an absolute one only the end, which is the same on every machine."""
+    return name_of(folder) if folder.is_absolute() else folder.as_posix()
 
 
 def pair_files(image_folder: str | os.PathLike[str], mask_folder: str | os.PathLike[str]) -> list[tuple[Path, Path]]:

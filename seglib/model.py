@@ -145,7 +145,5 @@ def _load(model: nn.Module, state: dict[str, torch.Tensor], source: str) -> str:
         )
     model.load_state_dict(fits, strict=False)
     new = own.keys() - fits.keys()
-    parts = ["the last layer"] if new & last_layers else []
-    if "aux_classifier.0.weight" in new:
-        parts.append("the auxiliary head")
-    return " and ".join(parts)
+    aux_is_new = "aux_classifier.0.weight" in new
+    return " and ".join(["the last layer"] * bool(new & last_layers) + ["the auxiliary head"] * aux_is_new)

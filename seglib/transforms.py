@@ -1,5 +1,6 @@
 """Owns what happens to image and mask between file and model: size, dtype, range. Explained in 02_transforms."""
 
+import functools
 from collections.abc import Callable, Sequence
 
 import torch
@@ -9,11 +10,8 @@ from torchvision.transforms import InterpolationMode, v2
 from seglib.errors import ShapeError
 from seglib.pictures import IGNORE_INDEX
 
-IMAGENET_MEAN = (
-    0.485,
-    0.456,
-    0.406,
-)  # red, green, blue, of ImageNet's training pictures in [0, 1] (torchvision's docs)
+# Red, green, blue, of ImageNet's training pictures in [0, 1] (torchvision's docs)
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 NOTES_SIZE = (960, 1280)  # (height, width): the notes' "1280x960"
 
@@ -78,10 +76,9 @@ def joint_transform(size: tuple[int, int], train: bool, classes: Sequence[str] |
         which losses and metrics ignore.
     """
     check_size(size)
-    steps: list[Callable] = [v2.Resize(size)]  # v2 knows a mask when it sees one, and resizes it by nearest
+    steps: list[Callable] = [functools.partial(_rescale, size=size, scales=(0.7, 1.5) if train else (1.0, 1.0))]
     if train:
         steps += [
-            v2.ScaleJitter(size, scale_range=(0.7, 1.5)),
             v2.RandomCrop(size, pad_if_needed=True, fill={tv_tensors.Mask: IGNORE_INDEX, "others": 0}),
             v2.RandomHorizontalFlip(),
             v2.ColorJitter(brightness=0.3, contrast=0.3, saturation=0.3, hue=0.03),
@@ -93,6 +90,19 @@ def joint_transform(size: tuple[int, int], train: bool, classes: Sequence[str] |
         v2.ToPureTensor(),
     ]
     return v2.Compose([*steps, _add_channel] if classes is None else steps)
+
+
+def _rescale(
+    image: torch.Tensor, mask: torch.Tensor, size: tuple[int, int], scales: tuple[float, float]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Resize both to `size` times one random scale. By hand, for v2.ScaleJitter takes (width, height) for the size."""
+    low, high = scales
+    scale = low + (high - low) * torch.rand(()).item() if low < high else low
+    new = [max(1, round(side * scale)) for side in size]
+    # v2.Resize would copy the upper left one of the old pixels that meet, and so shift the mask against the image by
+    # up to half a pixel; "exact" copies the middle one, as Pillow does in mask_transform.
+    labels = v2.functional.resize_image(mask[None], new, InterpolationMode.NEAREST_EXACT)[0]  # (H, W)
+    return v2.functional.resize(image, new), tv_tensors.Mask(labels)
 
 
 def check_size(size: tuple[int, int]) -> None:
@@ -130,4 +140,10 @@ def denormalize(image: torch.Tensor) -> torch.Tensor:
 
 
 def _channels(values: Sequence[float], like: torch.Tensor) -> torch.Tensor:
+    if not like.is_floating_point() or like.ndim < 3 or like.shape[-3] != 3:
+        raise ShapeError(
+            f"image is {tuple(like.shape)} {like.dtype}",
+            "float, (3, H, W) or (N, 3, H, W)",
+            "image / 255 turns bytes into floats, image.permute(2, 0, 1) brings the channels to the front.",
+        )
     return torch.tensor(values, dtype=like.dtype, device=like.device).view(3, 1, 1)

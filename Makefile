@@ -1,0 +1,70 @@
+# `make lab` and `make test` do all their own set-up. A second call installs nothing: .venv/.installed is newer than the pins.
+.DEFAULT_GOAL := help
+.PHONY: help lab test check format notebooks links mutants clean
+MAKEFLAGS += --no-print-directory
+
+VENV ?= .venv
+ifeq ($(OS),Windows_NT)
+BIN := $(VENV)/Scripts
+else
+BIN := $(VENV)/bin
+endif
+INSTALLED := $(VENV)/.installed
+
+# The newest Python that runs and that torch has a wheel for. `make lab PYTHON=/path/to/python` overrides it.
+# Each is tried, not looked up: a name on the path may be a shim with nothing behind it, or lack venv.
+FITS := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))
+PYTHON ?= $(shell for name in python3.14 python3.13 python3.12 python3.11 python3 python; do \
+	if $$name -c '$(FITS)' >/dev/null 2>&1; then echo $$name; break; fi; done)
+
+help:
+	@echo "make lab        install what is missing, open notebooks/00_start_here.ipynb in JupyterLab"
+	@echo "make test       install what is missing, run what CI runs: checks, unit tests, every notebook, the set-up cell"
+	@echo "make check      lint and format of code and notebooks, types of seglib"
+	@echo "make format     write code and notebooks the way 'make check' wants them"
+	@echo "make notebooks  run all notebooks in order, store their outputs, print the seconds of each"
+	@echo "                (one only: make notebooks NOTEBOOKS=notebooks/01_dataset.ipynb)"
+	@echo "make links      write the repository's address from pyproject.toml into notebooks and README"
+	@echo "make mutants    put each known fault into seglib and see that a notebook goes red (minutes)"
+	@echo "make clean      remove the environment and the caches"
+
+$(INSTALLED): requirements.txt pyproject.toml
+	@test -n '$(PYTHON)' || { echo "No Python 3.11 to 3.14 found. Install one, or name it: make PYTHON=/path/to/python" >&2; exit 1; }
+	@echo "Installing into $(VENV) with $(PYTHON), once: about 5 GB on Linux, some minutes"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@# Matplotlib lists the fonts at its first start, and says so in the notebook that happens to be first.
+	@$(BIN)/python -c "import matplotlib.font_manager"
+	@touch $@
+
+lab: $(INSTALLED)
+	$(BIN)/python -m jupyterlab notebooks/00_start_here.ipynb
+
+# One call of pytest, one closing line: doctests, unit tests, the set-up cell, then every notebook under strict nbval.
+test: check
+	$(BIN)/python -m pytest --doctest-modules --nbval --nbval-current-env --nbval-cell-timeout=600 --durations=10 \
+		seglib tests notebooks
+
+check: $(INSTALLED)
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python tools/check_notebooks.py
+	$(BIN)/python -m mypy
+
+format: $(INSTALLED)
+	$(BIN)/python -m ruff check --fix .
+	$(BIN)/python -m ruff format .
+	$(BIN)/python tools/check_notebooks.py --fix
+
+notebooks: $(INSTALLED)
+	$(BIN)/python tools/store_notebooks.py $(NOTEBOOKS)
+
+links: $(INSTALLED)
+	$(BIN)/python tools/write_links.py
+
+mutants: $(INSTALLED)
+	$(BIN)/python tools/mutants.py
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis seglib.egg-info build

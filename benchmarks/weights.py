@@ -1,0 +1,117 @@
+"""What are the bundled weights worth? Fine-tuning from them against fine-tuning from random weights, on the samples.
+
+Both sides get the same: 32 training pictures 320 wide and 240 high, the same augmentation, loss (BCE), batch size,
+number of steps, schedule, BatchNorm momentum (0.1), seeds, and the same three learning rates to choose from. Each side
+is then judged at the learning rate with the best mean over its seeds. What is measured is the IoU of fruit on the 16
+validation pictures, from one confusion matrix, and its share of the ceiling (`ceiling.py`).
+
+    python benchmarks/weights.py        writes benchmarks/results/weights.json; goes on where it was stopped
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+from pathlib import Path
+
+import torch
+
+from seglib.dataset import CustomDataset
+from seglib.device import Timer, pick_device, seed_everything
+from seglib.engine import evaluate, train_one_epoch
+from seglib.loaders import make_loaders, read_split
+from seglib.losses import make_loss
+from seglib.model import build_deeplab
+from seglib.optim import make_optimizer, make_schedule
+from seglib.transforms import joint_transform
+
+ROOT = Path(__file__).resolve().parent.parent
+SIZE = (240, 320)  # (height, width)
+BATCH_SIZE = 4
+STEPS = 96  # twelve times through the 32 pictures: about 60 s on two cores
+LEARNING_RATES = (3e-4, 1e-3, 3e-3)
+SEEDS = (0, 1, 2)
+
+
+def fine_tune(weights: str | None, lr: float, seed: int, steps: int, samples: Path) -> dict:
+    """Trains once; returns the row that is stored."""
+    device, criterion = pick_device("cpu"), make_loss("bce")
+    seed_everything(seed)
+    split = read_split(samples / "split.json")
+    folders = samples / "images", samples / "masks"
+    train_dataloader, validation_dataloader = make_loaders(
+        CustomDataset(*folders, joint_transform=joint_transform(SIZE, train=True)).subset(split.train),
+        CustomDataset(*folders, joint_transform=joint_transform(SIZE, train=False)).subset(split.validation),
+        batch_size=BATCH_SIZE,
+        seed=seed,
+    )
+    model = build_deeplab(num_classes=1, weights=weights, batchnorm_momentum=0.1, verbose=False).to(device)
+    optimizer = make_optimizer(model, "adam", lr=lr)
+    epochs = max(1, round(steps / len(train_dataloader)))
+    steps = epochs * len(train_dataloader)
+    schedule = make_schedule(optimizer, "cosine", steps, warmup=steps // 10)
+    with Timer(device) as timer:
+        for _ in range(epochs):
+            loss = train_one_epoch(model, train_dataloader, criterion, optimizer, device, schedule)
+    evaluation = evaluate(model, validation_dataloader, criterion, device)
+    row = {"weights": weights or "random", "lr": lr, "seed": seed, "steps": steps, "iou": round(evaluation.iou, 4)}
+    return row | {"train_loss": round(loss, 4), "train_seconds": round(timer.seconds, 1)}
+
+
+def summarise(runs: list[dict], ceiling: float | None) -> dict:
+    """Mean and spread (standard deviation of the seeds) of each side at each learning rate, and the best of each."""
+    table = []
+    for side in ("bundled", "random"):
+        for lr in LEARNING_RATES:
+            ious = [run["iou"] for run in runs if (run["weights"], run["lr"]) == (side, lr)]
+            if len(ious) == len(SEEDS):
+                mean, spread = statistics.mean(ious), statistics.stdev(ious)
+                row = {"weights": side, "lr": lr, "iou_mean": round(mean, 4), "iou_spread": round(spread, 4)}
+                table.append(row | ({"share_of_ceiling": round(mean / ceiling, 4)} if ceiling else {}))
+    best = {}
+    for side in ("bundled", "random"):
+        if rows := [row for row in table if row["weights"] == side]:
+            best[side] = max(rows, key=lambda row: row["iou_mean"])
+    gain = best["bundled"]["iou_mean"] - best["random"]["iou_mean"] if len(best) == 2 else None
+    return {"ceiling": ceiling, "table": table, "best": best, "gain": gain if gain is None else round(gain, 4)}
+
+
+def machine() -> dict:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+    name = names[0] if names else platform.processor()
+    versions = {"python": platform.python_version(), "torch": torch.__version__}
+    return {"processor": name, "cores": os.cpu_count(), **versions}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--samples", type=Path, default=ROOT / "data_samples")
+    parser.add_argument("--output", type=Path, default=ROOT / "benchmarks" / "results" / "weights.json")
+    args = parser.parse_args()
+
+    ceiling_file = ROOT / "benchmarks" / "results" / "ceiling.json"
+    sizes = json.loads(ceiling_file.read_text())["sizes"] if ceiling_file.exists() else []
+    ceiling = next((row["iou"] for row in sizes if (row["height"], row["width"]) == SIZE), None)
+    runs = json.loads(args.output.read_text())["runs"] if args.output.exists() else []
+    done = {(run["weights"], run["lr"], run["seed"]) for run in runs}
+    # Seeds outermost: if it is stopped early, both sides have had as much.
+    todo = [(side, lr, seed) for seed in SEEDS for lr in LEARNING_RATES for side in ("bundled", "random")]
+    args.output.parent.mkdir(exist_ok=True)
+    for side, lr, seed in [key for key in todo if key not in done] or [None] * bool(runs):
+        runs.append(fine_tune(None if side == "random" else side, lr, seed, args.steps, args.samples))
+        print(runs[-1], flush=True)
+        settings = {"size_height_width": SIZE, "batch_size": BATCH_SIZE, "loss": "bce", "batchnorm_momentum": 0.1}
+        settings |= {"optimizer": "adam", "schedule": "cosine, a tenth warm-up"}
+        what = "IoU of fruit on the validation pictures after fine-tuning: bundled against random weights"
+        result = {"what": what, "machine": machine(), "settings": settings, **summarise(runs, ceiling), "runs": runs}
+        args.output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

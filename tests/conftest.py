@@ -1,0 +1,21 @@
+"""What all tests share: the same examples in every run, and no more threads than the machine that CI lends."""
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# Derandomised: a red run stays red until the code changes. No deadline: two cores may be shared with other work.
+settings.register_profile(
+    "seglib",
+    derandomize=True,
+    deadline=None,
+    max_examples=40,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("seglib")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def two_threads():
+    import torch
+
+    torch.set_num_threads(2)

@@ -1,0 +1,190 @@
+"""Puts faults into seglib on purpose and sees that a notebook goes red. Used by `make mutants`.
+
+A fault counts as caught only if a cell fails that does more than show annotated source: such a cell changes with every
+change of the code, and would catch anything. Each fault is put into a copy of the project; no file here is touched.
+
+    python tools/mutants.py [name of a fault ...]        writes benchmarks/results/mutants.json when all are asked for
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree as ElementTree
+from dataclasses import dataclass
+from pathlib import Path
+
+from machine import machine
+from notebook_env import ROOT, copy_project
+
+RESULTS = ROOT / "benchmarks" / "results" / "mutants.json"
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A fault: in `file`, each old text, which stands there once, becomes the new one; `notebooks` must go red."""
+
+    name: str
+    file: str
+    edits: tuple[tuple[str, str], ...]
+    notebooks: tuple[str, ...]
+
+
+MUTANTS = [
+    Mutant(
+        "reverse the file order of the masks",
+        "seglib/files.py",
+        (
+            (
+                "return [(images[stem], masks[stem]) for stem in sorted(images)]",
+                "return list(zip(sorted(images.values()), sorted(masks.values(), reverse=True)))",
+            ),
+        ),
+        ("00_start_here", "01_dataset"),
+    ),
+    Mutant(
+        "pair by position",
+        "seglib/files.py",
+        (
+            ("    if lonely_images or lonely_masks:\n", "    if False:\n"),
+            (
+                "return [(images[stem], masks[stem]) for stem in sorted(images)]",
+                "return list(zip(sorted(images.values()), sorted(masks.values())))",
+            ),
+        ),
+        ("01_dataset",),
+    ),
+    Mutant(
+        "skip EXIF",
+        "seglib/pictures.py",
+        (("picture = ImageOps.exif_transpose(_open(path))", "picture = _open(path)"),),
+        ("01_dataset",),
+    ),
+    Mutant(
+        "threshold at the wrong value for the loss",
+        "seglib/losses.py",
+        (("outputs[:, 0] > self.threshold", "outputs[:, 0] > 0.5 - self.threshold"),),
+        ("00_start_here",),
+    ),
+    Mutant(
+        "average IoU over batches",
+        "seglib/engine.py",
+        (
+            (
+                "        matrix = matrix + confusion_matrix(predicted, masks.view_as(predicted), num_classes)\n",
+                "        one = confusion_matrix(predicted, masks.view_as(predicted), num_classes)\n"
+                "        matrix, ious = matrix + one, [*ious, iou(one)[1].item() if len(one) == 2 else mean_iou(one)]\n",
+            ),
+            ("    total_loss, count, matrix = ", "    ious: list[float] = []\n    total_loss, count, matrix = "),
+            (
+                "return Evaluation(_mean_or_error(total_loss, count), matrix)",
+                "return Evaluation(_mean_or_error(total_loss, count), matrix, sum(ious) / len(ious))",
+            ),
+            (
+                "    matrix: Tensor  # (C, C) int64, rows are the truth\n",
+                "    matrix: Tensor\n    average: float = 0.0\n",
+            ),
+            (
+                "return iou(self.matrix)[1].item() if len(self.matrix) == 2 else mean_iou(self.matrix)",
+                "return self.average",
+            ),
+        ),
+        ("00_start_here",),
+    ),
+]
+
+
+def mutated(text: str, mutant: Mutant) -> str:
+    """The file's text with the fault in it."""
+    for old, new in mutant.edits:
+        if text.count(old) != 1:
+            raise SystemExit(f"{mutant.name}: this stands {text.count(old)} times in {mutant.file}, not once:\n{old}")
+        text = text.replace(old, new)
+    return text
+
+
+def red_cells(tree: Path, stem: str) -> list[int]:
+    """The numbers, from 1, of the code cells that strict nbval finds failing in a notebook of `tree`."""
+    environment = os.environ | {"PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
+    where = [sys.executable, "-c", "import seglib; print(seglib.__file__)"]
+    found = subprocess.run(where, cwd=tree / "notebooks", env=environment, capture_output=True, text=True)
+    if found.returncode or not Path(found.stdout.strip()).resolve().is_relative_to(tree.resolve()):
+        raise SystemExit(f"a kernel would import seglib from elsewhere: {found.stdout}{found.stderr}")
+    report = tree / "report.xml"
+    report.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}"]
+    command += ["--nbval", "--nbval-current-env", "--nbval-cell-timeout=600", f"notebooks/{stem}.ipynb"]
+    done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True)
+    if done.returncode not in (0, 1):
+        raise SystemExit(f"pytest could not run {stem}:\n{done.stdout}{done.stderr}")
+    cases = ElementTree.parse(report).getroot().iter("testcase")
+    return [
+        int(case.get("name", "").removeprefix("Cell ")) + 1
+        for case in cases
+        if case.find("failure") is not None or case.find("error") is not None
+    ]
+
+
+def code_cells(tree: Path, stem: str) -> list[str]:
+    notebook = json.loads((tree / "notebooks" / f"{stem}.ipynb").read_text(encoding="utf-8"))
+    return ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
+
+
+def verdict(tree: Path, stem: str) -> dict[str, object]:
+    """What a notebook of the tree with a fault says: which cells are red, and the first that counts."""
+    begin = time.perf_counter()
+    red, sources = red_cells(tree, stem), code_cells(tree, stem)
+    counting = [number for number in red if "annotate(" not in sources[number - 1]]
+    first = counting[0] if counting else None
+    return {
+        "notebook": stem,
+        "caught": first is not None,
+        "by_code_cell": first,
+        "which_begins": sources[first - 1].splitlines()[0] if first else None,
+        "red_code_cells": red,
+        "seconds": round(time.perf_counter() - begin),
+    }
+
+
+def put_in(mutant: Mutant, tree: Path) -> list[dict[str, object]]:
+    """The verdict of each notebook on one fault; the tree is whole again afterwards."""
+    file = tree / mutant.file
+    whole = file.read_text(encoding="utf-8")
+    file.write_text(mutated(whole, mutant), encoding="utf-8")
+    try:
+        verdicts = [verdict(tree, stem) for stem in mutant.notebooks]
+    finally:
+        file.write_text(whole, encoding="utf-8")
+    for each in verdicts:
+        by = f"code cell {each['by_code_cell']}, {each['which_begins']!r}" if each["caught"] else "no cell: IT SURVIVES"
+        print(f"{mutant.name}, {each['notebook']}: caught by {by} ({each['seconds']} s)", flush=True)
+    return verdicts
+
+
+def main() -> int:
+    wanted = [mutant for mutant in MUTANTS if not sys.argv[1:] or mutant.name in sys.argv[1:]]
+    if not wanted:
+        raise SystemExit(f"known faults: {', '.join(mutant.name for mutant in MUTANTS)}")
+    for mutant in wanted:  # before minutes are spent: does every fault still fit the code?
+        mutated((ROOT / mutant.file).read_text(encoding="utf-8"), mutant)
+    with tempfile.TemporaryDirectory() as folder:
+        tree = Path(folder)
+        copy_project(tree)
+        for stem in sorted({stem for mutant in wanted for stem in mutant.notebooks}):
+            if red := red_cells(tree, stem):
+                raise SystemExit(f"{stem} is red without any fault, in code cells {red}: mend that first")
+        results = [{"fault": mutant.name, "file": mutant.file, "notebooks": put_in(mutant, tree)} for mutant in wanted]
+    survivors = sum(not each["caught"] for result in results for each in result["notebooks"])
+    if wanted == MUTANTS:
+        what = "faults put into seglib, and the first cell of each notebook that goes red"
+        stored = {"what": what, "machine": machine(), "survivors": survivors, "faults": results}
+        RESULTS.parent.mkdir(parents=True, exist_ok=True)
+        RESULTS.write_text(json.dumps(stored, indent=1) + "\n", encoding="utf-8", newline="\n")
+    print(f"{len(wanted)} faults, {survivors} times a notebook stayed green")
+    return 1 if survivors else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

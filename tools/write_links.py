@@ -1,0 +1,50 @@
+"""Writes the repository's address, from pyproject.toml, into set-up cells and Colab links. Used by `make links`.
+
+The set-up cell is the first code cell of a notebook; the links are those to Colab, in the notebooks and in README.md.
+"""
+
+import json
+import re
+import sys
+from pathlib import Path
+
+from notebook_env import NOTEBOOKS, ROOT, colab_link, repository, setup_cell
+
+COLAB = re.compile(r"https://colab\.research\.google\.com/github/[\w./-]+?/notebooks/(\w+)\.ipynb")
+CLONE = re.compile(r"(git clone )https://github\.com/[\w.-]+/[\w.-]+")
+
+
+def with_links(text: str) -> str:
+    """The text with every Colab link, and every `git clone` line, set to the repository's address."""
+    text = COLAB.sub(lambda match: colab_link(match.group(1)), text)
+    return CLONE.sub(lambda match: match.group(1) + repository(), text)
+
+
+def update(notebook: dict) -> None:
+    """Set the set-up cell and the links of one notebook, in place."""
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "markdown":
+            cell["source"] = with_links("".join(cell["source"])).splitlines(keepends=True)
+    first = next(cell for cell in notebook["cells"] if cell["cell_type"] == "code")
+    if 'find_spec("seglib")' in "".join(first["source"]):
+        first["source"] = setup_cell().splitlines(keepends=True)
+
+
+def write_if_changed(path: Path, text: str) -> None:
+    if text != path.read_text(encoding="utf-8"):
+        path.write_text(text, encoding="utf-8", newline="\n")
+        print(f"{path.relative_to(ROOT)}: links written")
+
+
+def main() -> int:
+    for path in sorted(NOTEBOOKS.glob("*.ipynb")):
+        notebook = json.loads(path.read_text(encoding="utf-8"))
+        update(notebook)
+        write_if_changed(path, json.dumps(notebook, indent=1, ensure_ascii=False) + "\n")
+    readme = ROOT / "README.md"
+    write_if_changed(readme, with_links(readme.read_text(encoding="utf-8")))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
