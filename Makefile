@@ -2,6 +2,8 @@
 .DEFAULT_GOAL := help
 .PHONY: help lab test check format notebooks links mutants clean
 MAKEFLAGS += --no-print-directory
+# Two threads are what the lessons are written for; a machine that shares its cores may set fewer.
+export OMP_NUM_THREADS ?= 2
 
 VENV ?= .venv
 ifeq ($(OS),Windows_NT)

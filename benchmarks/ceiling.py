@@ -1,8 +1,8 @@
 """How good can a mask be that a DeepLab draws with coarse logits? The ceiling of every IoU goal in this series.
 
-A DeepLabV3 on MobileNetV3 computes one logit for each 16x16 pixels and enlarges the logits bilinearly. Here no network is
-trained: the coarse logits themselves are fitted to the validation masks by gradient descent, so what is lost is lost
-to the coarse grid alone. No training can beat this by much; a share of it is a fair goal.
+A DeepLabV3 on MobileNetV3 computes one logit for each 16x16 pixels and enlarges the logits bilinearly. Here no
+network is trained: the coarse logits themselves are fitted to the validation masks by gradient descent, so what is
+lost is lost to the coarse grid alone. No training can beat this by much; a share of it is a fair goal.
 
     python benchmarks/ceiling.py        writes benchmarks/results/ceiling.json
 """
@@ -10,8 +10,7 @@ to the coarse grid alone. No training can beat this by much; a share of it is a 
 from __future__ import annotations
 
 import json
-import os
-import platform
+import sys
 import time
 from math import ceil
 from pathlib import Path
@@ -22,6 +21,10 @@ from PIL import Image
 from torch.nn import functional as F
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tools"))
+
+from machine import machine  # noqa: E402
+
 SIZES = [(120, 160), (192, 256), (240, 320)]  # (height, width)
 
 
@@ -81,17 +84,6 @@ def read_masks(stems: list[str], size: tuple[int, int]) -> torch.Tensor:
     return torch.from_numpy(np.stack([np.asarray(mask) > 127 for mask in masks])).float()
 
 
-def processor() -> str:
-    """The name of this machine's processor, where it can be found."""
-    info = Path("/proc/cpuinfo")
-    names = (
-        [line.split(":")[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
-        if info.exists()
-        else []
-    )
-    return names[0] if names else platform.processor()
-
-
 def main() -> None:
     torch.manual_seed(0)
     stems = json.loads((ROOT / "data_samples/split.json").read_text())["validation"]
@@ -109,13 +101,7 @@ def main() -> None:
         row |= {"lowest_stem": stems[int(alone.argmin())], "seconds": round(time.perf_counter() - start, 1)}
         rows.append(row)
         print(row)
-    machine = {
-        "processor": processor(),
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-    }
-    result = {"what": "best IoU of coarse logits, enlarged bilinearly, on the validation masks", "machine": machine}
+    result = {"what": "best IoU of coarse logits, enlarged bilinearly, on the validation masks", "machine": machine()}
     result |= {"output_stride": 16, "steps": 600, "pictures": len(stems), "sizes": rows}
     (ROOT / "benchmarks/results").mkdir(exist_ok=True)
     (ROOT / "benchmarks/results/ceiling.json").write_text(json.dumps(result, indent=1) + "\n")

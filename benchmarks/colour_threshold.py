@@ -11,8 +11,7 @@ itself, fitted on the training scenes and scored on the validation scenes.
 from __future__ import annotations
 
 import json
-import os
-import platform
+import sys
 import time
 from pathlib import Path
 
@@ -20,6 +19,10 @@ import numpy as np
 from PIL import Image, ImageOps
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tools"))
+
+from machine import machine  # noqa: E402
+
 SPACES = ["RGB", "HSV", "Lab", "YCbCr"]
 BINS = 64  # levels a channel while searching; the best boxes are then refined at 256
 Box = list[tuple[int, int]]  # one (low, high) a channel, high not included; a hue interval may go past 256 and round
@@ -66,13 +69,14 @@ def best_interval(
     sums = [np.concatenate([[0], np.cumsum(np.tile(h, 2) if wrap else h)]) for h in (fruit, other)]
     low, high = np.arange(bins)[:, None], np.arange(len(sums[0]))[None]
     hit, miss = (s[None, :] - s[:bins, None] for s in sums)
-    score = np.where((high > low) & (high - low <= bins), (hit + held[0]) / (total + miss + held[1]), -1)
+    possible = (high > low) & (high - low <= bins)
+    score = np.where(possible, (hit + held[0]) / np.where(possible, total + miss + held[1], 1), -1)
     at = int(score.argmax())
     return float(score.flat[at]), (at // score.shape[1], at % score.shape[1])
 
 
 def select(table: np.ndarray, box: Box, free: int) -> np.ndarray:
-    """(bins,) the histogram of channel `free` inside the box of the two other channels. `table` is (bins, bins, bins)."""
+    """(bins,) the histogram of channel `free` inside the box of the two others. `table` is (bins, bins, bins)."""
     for axis in range(3):
         if axis != free:
             low, high = box[axis]
@@ -167,7 +171,7 @@ def attack(space: str, pixels: np.ndarray, fruit: np.ndarray, restarts: int, rng
 
 
 def lookup_table(pixels: np.ndarray, fruit: np.ndarray, train: np.ndarray) -> float:
-    """Validation IoU of a table with an answer of its own for each of 32x32x32 RGB colours, fitted on `train` pixels."""
+    """Validation IoU of a table with its own answer for each of 32x32x32 RGB colours, fitted on `train` pixels."""
     index = np.ravel_multi_index((pixels // 8).T, (32,) * 3)
     hits, misses = (np.bincount(index[chosen & train], minlength=32**3) for chosen in (fruit, ~fruit))
     order = np.argsort(-(hits + 0.1) / (hits + misses + 1.0))
@@ -177,17 +181,6 @@ def lookup_table(pixels: np.ndarray, fruit: np.ndarray, train: np.ndarray) -> fl
     says[order[: int(score.argmax()) + 1]] = True
     predicted, target = says[index[~train]], fruit[~train]
     return float((predicted & target).sum() / (predicted | target).sum())
-
-
-def processor() -> str:
-    """The name of this machine's processor, where it can be found."""
-    info = Path("/proc/cpuinfo")
-    names = (
-        [line.split(":")[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
-        if info.exists()
-        else []
-    )
-    return names[0] if names else platform.processor()
 
 
 def main(restarts: int = 96) -> None:
@@ -201,13 +194,7 @@ def main(restarts: int = 96) -> None:
     for space in SPACES:
         spaces[space] = attack(space, channels[space], fruit, restarts, rng)
         print(space, spaces[space], flush=True)
-    machine = {
-        "processor": processor(),
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-    }
-    result = {"what": "best IoU of a fixed colour threshold, fitted and scored on all pictures", "machine": machine}
+    result = {"what": "best IoU of a fixed colour threshold, fitted and scored on all pictures", "machine": machine()}
     result |= {"pictures": len(stems), "restarts": restarts, "fruit_share_of_pixels": round(float(fruit.mean()), 4)}
     result["everything_is_fruit_iou"] = result["fruit_share_of_pixels"]
     for attack_name in ("single_box", "two_boxes"):

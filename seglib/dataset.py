@@ -12,6 +12,7 @@ from torchvision import tv_tensors
 
 from seglib.errors import MaskError, PairError, name_of
 from seglib.files import pair_files, stem_of
+from seglib.labels import check_labels
 from seglib.pictures import load_image, load_mask
 
 
@@ -32,7 +33,7 @@ class CustomDataset(torch.utils.data.Dataset):
 
     Raises:
         PairError: when made, if the folders do not pair up.
-        ImageError, MaskError: when indexed, if that pair cannot be right.
+        ImageError, MaskError: when indexed, if that pair cannot be right, or if the transforms invent labels.
         IndexError: the index is out of range.
 
     Example:
@@ -99,14 +100,17 @@ class CustomDataset(torch.utils.data.Dataset):
                 "a mask of the size of its image, as it is seen upright",
                 "Export the mask again at the size of the image, or check that the two belong together.",
             )
+        values = [value for value, count in enumerate(mask.histogram()) if count]
         if self.joint_transform:
             labels = np.array(mask)
             if self.classes is None:
                 labels = labels // 255  # 255 is the object here; from here on it may mean "ignore"
             pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)  # (3, H, W)
-            return self.joint_transform(tv_tensors.Image(pixels), tv_tensors.Mask(torch.from_numpy(labels)))
+            image, mask = self.joint_transform(tv_tensors.Image(pixels), tv_tensors.Mask(torch.from_numpy(labels)))
         if self.transform:
             image = self.transform(image)
         if self.mask_transform:
             mask = self.mask_transform(mask)
+        if isinstance(mask, torch.Tensor):
+            check_labels(mask, values, self.classes is None, mask_path)
         return image, mask

@@ -1,5 +1,6 @@
 """Owns the labels of a mask on their way through transforms: none is invented, none is lost. See 02_transforms."""
 
+import functools
 from collections.abc import Collection
 from pathlib import Path
 
@@ -13,8 +14,8 @@ from seglib.pictures import IGNORE_INDEX
 def resize_labels(mask: Tensor, size: tuple[int, int]) -> Tensor:
     """Resize a mask: each new pixel copies the one old pixel that lies under its centre.
 
-    Torch's own "nearest" copies the upper left of those that lie under the new pixel, which moves the mask by up to half
-    a pixel against its image; Pillow's copies the middle one, as we do.
+    Pillow does the same. Torch's "nearest" copies the upper left one of those that a new pixel covers, and so moves the
+    mask against its image by up to half a new pixel.
 
     Args:
         mask: of any dtype.
@@ -48,7 +49,7 @@ def check_labels(mask: Tensor, before: Collection[int], binary: bool, path: Path
         MaskError: `mask` holds another value than those before and 255, which a crop may have added.
     """
     legal = sorted({0, 1, IGNORE_INDEX} if binary else {*before, IGNORE_INDEX})
-    right = torch.isin(mask, torch.tensor(legal, dtype=mask.dtype, device=mask.device))
+    right = functools.reduce(torch.logical_or, (mask == value for value in legal))  # torch.isin takes ten times as long
     if right.all():
         return
     strange = mask[~right].unique()

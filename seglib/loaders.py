@@ -1,19 +1,19 @@
-"""Owns the split into training and validation, and how pictures become batches. Explained in 03_dataloader."""
+"""Owns the split into training and validation, and the two loaders of a training. Explained in 03_dataloader."""
 
 import functools
 import json
 import os
 import random
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
-from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, default_collate
+from torch.utils.data import DataLoader, Dataset
 
-from seglib.errors import ShapeError, SplitError
+from seglib.batches import Loader, Seeded, SeededOrder, as_it_is, collate  # noqa: F401
+from seglib.errors import SplitError
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Split:
                     "Move some over, or choose another share. Without validation pictures nobody sees over-fitting.",
                 )
         every = [*self.train, *self.validation]
-        if twice := sorted({stem for stem in every if every.count(stem) > 1}):
+        if twice := sorted(stem for stem, count in Counter(every).items() if count > 1):
             raise SplitError(
                 f"These stems stand in the split more than once: {', '.join(twice)}.",
                 "each stem once, on one side",
@@ -55,13 +55,18 @@ def read_split(path: str | os.PathLike[str]) -> Split:
     path = Path(path)
     try:
         sides = json.loads(path.read_text(encoding="utf-8"))
-        return Split(list(sides["train"]), list(sides["validation"]))
-    except (OSError, json.JSONDecodeError, KeyError, TypeError) as error:
+        train, validation = sides["train"], sides["validation"]
+        if not all(
+            isinstance(side, list) and all(isinstance(stem, str) for stem in side) for side in (train, validation)
+        ):
+            raise TypeError("a side is no list of strings")
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise SplitError(
             f"{path.name} is not there, or is not a split.",
             '{"train": [stems], "validation": [stems]} as JSON',
             "Correct the path or the file; random_split makes a new split.",
         ) from error
+    return Split(train, validation)
 
 
 def random_split(stems: Sequence[str], validation_share: float = 0.25, seed: int = 0) -> Split:
@@ -73,12 +78,14 @@ def random_split(stems: Sequence[str], validation_share: float = 0.25, seed: int
         seed: any whole number.
 
     Raises:
-        SplitError: a side would be empty.
+        SplitError: a side would be empty, or the share is none.
 
     Example:
         >>> random_split(["a", "b", "c", "d"]).validation
         ['c']
     """
+    if not 0 <= validation_share <= 1:
+        raise SplitError(f"validation_share = {validation_share}", "a share between 0 and 1", "0.25 is a quarter.")
     shuffled = sorted(stems)
     random.Random(seed).shuffle(shuffled)
     count = round(len(shuffled) * validation_share)
@@ -86,7 +93,12 @@ def random_split(stems: Sequence[str], validation_share: float = 0.25, seed: int
 
 
 def make_loaders(
-    train_dataset: Dataset, validation_dataset: Dataset, batch_size: int = 4, num_workers: int = 0, seed: int = 0
+    train_dataset: Dataset,
+    validation_dataset: Dataset,
+    batch_size: int = 4,
+    num_workers: int = 0,
+    seed: int = 0,
+    drop_last: bool = False,
 ) -> tuple[DataLoader, DataLoader]:
     """The two loaders of a training: shuffled training batches, validation pictures in order and all of them.
 
@@ -94,45 +106,43 @@ def make_loaders(
         train_dataset: shuffled anew in each epoch, in an order that the seed decides.
         validation_dataset: never shuffled, and no batch of it is ever dropped.
         batch_size: pictures in a batch.
-        num_workers: processes that load ahead; 0 loads in this one.
-        seed: decides the order, and the random transforms within workers.
+        num_workers: processes that load ahead; 0 loads in this one. The batches are the same for any number.
+        seed: a whole number from 0; decides the order and the random transforms of each epoch.
+        drop_last: leave out the last training batch if it is not full; other pictures are left out in each epoch.
 
     Shape:
         Each batch is (images, masks): what the dataset returns, stacked along a new first dimension N.
+
+    Raises:
+        SplitError: a picture is in both datasets.
+        ShapeError: while loading, for pictures of different sizes in one batch; names them.
+        TrainingError: while loading, when a worker has died.
     """
+    _check_apart(train_dataset, validation_dataset)
     loader = functools.partial(
-        DataLoader,
+        Loader,
         batch_size=batch_size,
-        collate_fn=collate,
+        collate_fn=as_it_is,  # Seeded gives whole batches
         num_workers=num_workers,
-        worker_init_fn=_seed_worker,
         persistent_workers=num_workers > 0,
         pin_memory=torch.cuda.is_available(),
+        generator=torch.Generator(),  # its own: it draws a number now and then, and from torch's it would take ours
     )
-    generator = torch.Generator().manual_seed(seed)
-    return loader(train_dataset, shuffle=True, generator=generator), loader(validation_dataset, shuffle=False)
+    train_order = SeededOrder(len(train_dataset), shuffle=True, seed=seed)
+    validation_order = SeededOrder(len(validation_dataset), shuffle=False, seed=seed)
+    return (
+        loader(Seeded(train_dataset), sampler=train_order, drop_last=drop_last),
+        loader(Seeded(validation_dataset), sampler=validation_order, drop_last=False),
+    )
 
 
-def collate(pairs: Sequence[tuple[Tensor, Tensor]]) -> list[Tensor]:
-    """Stack (image, mask) pairs into a batch: [(N, 3, H, W), (N, ...)]. Raises a `ShapeError` if the sizes differ."""
-    for what, tensors in zip(("images", "masks"), zip(*pairs, strict=True), strict=True):
-        if any(not isinstance(tensor, Tensor) for tensor in tensors):
-            raise ShapeError(
-                f"The {what} of this batch are {type(tensors[0]).__name__}s, not tensors.",
-                "tensors of one size",
-                "Give CustomDataset a transform and a mask_transform, or a joint_transform.",
-            )
-        if len(shapes := sorted({tuple(tensor.shape) for tensor in tensors})) > 1:
-            raise ShapeError(
-                f"The {what} of this batch have different shapes: {', '.join(map(str, shapes))}.",
-                "one shape for all pictures of a batch",
-                "Resize to (height, width): a single number keeps each picture's own shape.",
-            )
-    return default_collate(list(pairs))
-
-
-def _seed_worker(worker_id: int) -> None:
-    """Torch seeds itself in each worker, but not NumPy or Python's random."""
-    seed = torch.initial_seed() % 2**32
-    random.seed(seed)
-    np.random.seed(seed)
+def _check_apart(train_dataset: Dataset, validation_dataset: Dataset) -> None:
+    """A `SplitError` if the two are of the same folder and share pictures."""
+    folders = [getattr(dataset, "image_folder", None) for dataset in (train_dataset, validation_dataset)]
+    stems = [set(getattr(dataset, "stems", ())) for dataset in (train_dataset, validation_dataset)]
+    if folders[0] == folders[1] and (both := sorted(stems[0] & stems[1])):
+        raise SplitError(
+            f"{len(both)} pictures are in both datasets: {', '.join(both[:5])}{' ...' if len(both) > 5 else ''}.",
+            "no picture to be both trained on and validated on",
+            "Give train_dataset.subset(split.train) and validation_dataset.subset(split.validation).",
+        )

@@ -33,6 +33,7 @@ class Loss:
     threshold: float | None  # on the raw output; None: the class with the largest output
 
     def __call__(self, outputs: Tensor, masks: Tensor) -> Tensor:
+        """Compare after the guard; shapes and errors are those of the class."""
         check_outputs_and_masks(outputs, masks, several_classes=self.threshold is None)
         return self.function(outputs, masks)
 
@@ -76,8 +77,8 @@ def check_outputs_and_masks(outputs: Tensor, masks: Tensor, several_classes: boo
             f"masks of shape {wanted}, {dtype}",
             fix + " Without this check torch would spread one shape over the other and train on nonsense.",
         )
-    if not several_classes and masks.device.type == "cpu":  # on a GPU, reading a value would stop the queue
-        check_binary(masks)
+    if masks.device.type == "cpu":  # on a GPU, reading a value would stop the queue
+        check_labels(masks, outputs.shape[1]) if several_classes else check_binary(masks)
 
 
 def check_binary(masks: Tensor) -> None:
@@ -87,6 +88,17 @@ def check_binary(masks: Tensor) -> None:
             f"masks hold {len(masks.unique())} values from {masks.min().item():g} to {masks.max().item():g}.",
             f"0.0 and 1.0 only, and {IGNORE_INDEX} for ignore",
             "Resize masks by nearest, never bilinearly; scale 0 and 255 to 0 and 1 (mask_transform does both).",
+        )
+
+
+def check_labels(masks: Tensor, num_classes: int) -> None:
+    """A `ShapeError` unless a mask of class labels holds 0 to num_classes - 1 and 255 (ignore) only."""
+    strange = masks[(masks != IGNORE_INDEX) & ((masks < 0) | (masks >= num_classes))]
+    if strange.numel():
+        raise ShapeError(
+            f"masks hold labels that the model has no output for: {', '.join(map(str, strange.unique().tolist()))}.",
+            f"0 to {num_classes - 1}, and {IGNORE_INDEX} for ignore",
+            "Build the model with one output channel for each class, the background included.",
         )
 
 

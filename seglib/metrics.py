@@ -33,14 +33,16 @@ def confusion_matrix(predicted: Tensor, target: Tensor, num_classes: int = 2) ->
             "masks.squeeze(1) takes away the channel of a binary mask; criterion.predict(outputs) has none.",
         )
     known = target != IGNORE_INDEX
-    predicted, target = predicted[known].long(), target[known].long()
+    predicted, target = predicted[known], target[known]
     for name, labels in (("predicted", predicted), ("target", target)):
-        if labels.numel() and not 0 <= int(labels.min()) <= int(labels.max()) < num_classes:
+        whole = labels.long()  # cuts 0.9 off to 0, in silence
+        if labels.numel() and not (0 <= whole.min() <= whole.max() < num_classes and (whole == labels).all()):
             raise ShapeError(
-                f"{name} holds labels from {int(labels.min())} to {int(labels.max())}.",
-                f"0 to {num_classes - 1}",
+                f"{name} holds values from {labels.min().item():g} to {labels.max().item():g} that are no labels.",
+                f"whole numbers, 0 to {num_classes - 1}",
                 "Threshold the outputs first (criterion.predict), or correct num_classes.",
             )
+    predicted, target = predicted.long(), target.long()
     counts = torch.bincount(target * num_classes + predicted, minlength=num_classes**2)
     return counts.view(num_classes, num_classes).cpu()  # (C, C)
 

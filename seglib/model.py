@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 from pathlib import Path
-from urllib.error import URLError
 
 import torch
 from torch import nn
@@ -88,24 +87,24 @@ def _read_weights(name: str, weights: str | os.PathLike[str]) -> tuple[dict[str,
             'weights="coco" downloads torchvision\'s; weights=None starts from random ones.',
         )
     path = bundled_path()
-    state = _read_file(path)
-    story = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-    if hashlib.sha256(path.read_bytes()).hexdigest() != story["sha256"]:
+    try:
+        story = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        sha256, source = story["sha256"], f"bundled weights, pretrained on {story['trained_on']}"
+        right = hashlib.sha256(path.read_bytes()).hexdigest() == sha256  # before anything else looks into the file
+    except (OSError, ValueError, KeyError, TypeError):
+        sha256, source, right = "", "", False
+    if not right:
         raise WeightsError(
-            f"{path.name} is not the file that was released: its SHA-256 differs from the one in {path.stem}.json.",
-            f"SHA-256 {story['sha256']}",
-            "Restore it: git checkout -- data_samples/weights",
+            f"{path.name}, or the {path.stem}.json beside it, is missing or is not the file that was released.",
+            f"both files, and SHA-256 {sha256 or 'as the second one states it'} of the first",
+            "Restore them: git checkout -- data_samples/weights. They come with the repository: clone it whole.",
         )
-    return state, f"bundled weights, pretrained on {story['trained_on']}"
+    return _read_file(path), source
 
 
 def _read_file(path: Path) -> dict[str, torch.Tensor]:
     if not path.is_file():
-        raise WeightsError(
-            f"There are no weights at {path.name}.",
-            "a state dict saved with torch.save",
-            "Correct the path. The bundled weights come with the repository: clone it whole.",
-        )
+        raise WeightsError(f"There are no weights at {path.name}.", "a state dict of torch.save", "Correct the path.")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)  # refuses pickled code
     except Exception as error:
@@ -114,7 +113,8 @@ def _read_file(path: Path) -> dict[str, torch.Tensor]:
             "a state dict: names and tensors, nothing else",
             "Copy the file again, or save model.state_dict() instead of the model.",
         ) from error
-    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+    tensors = isinstance(state, dict) and all(isinstance(value, torch.Tensor) for value in state.values())
+    if not tensors or not all(isinstance(key, str) for key in state):
         raise WeightsError(f"{path.name} holds no state dict.", "names and tensors", "Save model.state_dict().")
     return state
 
@@ -122,11 +122,11 @@ def _read_file(path: Path) -> dict[str, torch.Tensor]:
 def _read_coco(name: str) -> dict[str, torch.Tensor]:
     try:
         return get_model_weights(name).DEFAULT.get_state_dict(progress=False, check_hash=True)
-    except (URLError, OSError) as error:
+    except Exception as error:  # no network, a server's error, a download that broke off, a damaged file on disk
         raise WeightsError(
-            f"torchvision's weights for {name} could not be downloaded.",
-            "a network connection, on first use",
-            'Connect and try again, or use weights="bundled", which needs none.',
+            f"torchvision's weights for {name} could not be downloaded or read.",
+            f"a network connection on first use, and a whole file in {Path(torch.hub.get_dir()).name}/checkpoints",
+            'Connect, delete that file and try again; or use weights="bundled", which needs no network.',
         ) from error
 
 
@@ -146,4 +146,4 @@ def _load(model: nn.Module, state: dict[str, torch.Tensor], source: str) -> str:
     model.load_state_dict(fits, strict=False)
     new = own.keys() - fits.keys()
     aux_is_new = "aux_classifier.0.weight" in new
-    return " and ".join(["the last layer"] * bool(new & last_layers) + ["the auxiliary head"] * aux_is_new)
+    return " and ".join(["the last layer"] * ("classifier.4.weight" in new) + ["the auxiliary head"] * aux_is_new)

@@ -1,5 +1,6 @@
 """Owns the optimizer, its parameter groups and its learning-rate schedule. Explained in 05_loss_and_optimizer."""
 
+import math
 from collections.abc import Iterator
 
 import torch
@@ -84,7 +85,8 @@ def make_schedule(optimizer: Optimizer, name: str, steps: int, warmup: int = 0) 
     elif name == "poly":
         schedule = PolynomialLR(optimizer, total_iters=left, power=0.9)
     else:
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=left)
+        # CosineAnnealingLR would rise again in a training that goes on longer
+        schedule = LambdaLR(optimizer, lambda step: (1 + math.cos(math.pi * min(step / left, 1))) / 2)
     if not warmup:
         return schedule
     return SequentialLR(optimizer, [LinearLR(optimizer, 0.01, 1.0, warmup), schedule], milestones=[warmup])

@@ -4,23 +4,25 @@ import functools
 from collections.abc import Callable, Sequence
 
 import torch
+from torch import Tensor
 from torchvision import transforms, tv_tensors
 from torchvision.transforms import InterpolationMode, v2
 
 from seglib.errors import ShapeError
+from seglib.labels import resize_labels
 from seglib.pictures import IGNORE_INDEX
 
-# Red, green, blue, of ImageNet's training pictures in [0, 1] (torchvision's docs)
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
-NOTES_SIZE = (960, 1280)  # (height, width): the notes' "1280x960"
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # red, green, blue; torchvision's docs
+Size = tuple[int, int]  # (height, width) in pixels
+NOTES_SIZE: Size = (960, 1280)  # the notes' "1280x960"
 
 
-def image_transform(size: tuple[int, int] = NOTES_SIZE) -> Callable:
+def image_transform(size: Size = NOTES_SIZE, portrait: bool = False) -> Callable:
     """The notes' `transform`: resize, to tensor, normalise.
 
     Args:
         size: (height, width) in pixels.
+        portrait: allow a size higher than wide; without it, that is taken for (width, height), an error.
 
     Shape:
         PIL "RGB" in, float32 (3, height, width) out, normalised: about -2.1 to 2.6.
@@ -30,13 +32,12 @@ def image_transform(size: tuple[int, int] = NOTES_SIZE) -> Callable:
         >>> image_transform((240, 320))(Image.new("RGB", (1280, 960))).shape
         torch.Size([3, 240, 320])
     """
-    check_size(size)
-    return transforms.Compose(
-        [transforms.Resize(size), transforms.ToTensor(), transforms.Normalize(IMAGENET_MEAN, IMAGENET_STD)]
-    )
+    check_size(size, portrait)
+    steps = [transforms.Resize(size), transforms.ToTensor(), transforms.Normalize(IMAGENET_MEAN, IMAGENET_STD)]
+    return transforms.Compose(steps)
 
 
-def mask_transform(size: tuple[int, int] = NOTES_SIZE) -> Callable:
+def mask_transform(size: Size = NOTES_SIZE, portrait: bool = False) -> Callable:
     """The notes' `mask_transform` for binary masks; each new pixel copies one old pixel, so no value is invented.
 
     Shape:
@@ -47,41 +48,40 @@ def mask_transform(size: tuple[int, int] = NOTES_SIZE) -> Callable:
         >>> mask_transform((2, 2))(Image.new("L", (4, 4), 255)).unique()
         tensor([1.])
     """
-    check_size(size)
+    check_size(size, portrait)
     return transforms.Compose([transforms.Resize(size, InterpolationMode.NEAREST), transforms.ToTensor()])
 
 
-def class_mask_transform(size: tuple[int, int] = NOTES_SIZE) -> Callable:
+def class_mask_transform(size: Size = NOTES_SIZE, portrait: bool = False) -> Callable:
     """As `mask_transform`, for masks of class labels, which must stay whole numbers.
 
     Shape:
         PIL "L" of labels in, int64 (height, width) of the same labels out.
     """
-    check_size(size)
+    check_size(size, portrait)
     return transforms.Compose([transforms.Resize(size, InterpolationMode.NEAREST), transforms.PILToTensor(), _labels])
 
 
-def joint_transform(size: tuple[int, int], train: bool, classes: Sequence[str] | None = None) -> Callable:
-    """Image and mask through the same flip, scale and crop; colour for the image only.
+def joint_transform(size: Size, train: bool, classes: Sequence[str] | None = None, portrait: bool = False) -> Callable:
+    """Image and mask through the same scale, crop and flip; colour for the image only.
 
     Args:
         size: (height, width) of what comes out.
-        train: True changes each picture at random (flip, scale 0.7 to 1.5, crop, colour); False only resizes.
-        classes: None for binary masks, names for class masks, as in `CustomDataset`.
+        train: True changes each picture at random (scale 0.7 to 1.5, colour, crop, flip); False only resizes.
+        classes, portrait: as in `CustomDataset` and `image_transform`.
 
     Shape:
         In: image uint8 (3, H, W), mask uint8 (H, W), both tv_tensors.
         Out: image float32 (3, height, width), normalised; mask float32 (1, height, width) of 0.0 and 1.0, or int64
-        (height, width) of labels. Where a crop reaches over the edge, the image is black and the mask is 255,
-        which losses and metrics ignore.
+        (height, width) of labels. Where a crop reaches over the edge, the image is black and the mask is 255: ignored.
     """
-    check_size(size)
+    check_size(size, portrait)
     steps: list[Callable] = [functools.partial(_rescale, size=size, scales=(0.7, 1.5) if train else (1.0, 1.0))]
     if train:
         steps += [
+            v2.ColorJitter(brightness=0.3, contrast=0.3, saturation=0.3),  # hue costs 15 times as much as these three
             v2.RandomCrop(size, pad_if_needed=True, fill={tv_tensors.Mask: IGNORE_INDEX, "others": 0}),
             v2.RandomHorizontalFlip(),
-            v2.ColorJitter(brightness=0.3, contrast=0.3, saturation=0.3, hue=0.03),
         ]
     mask_dtype = torch.float32 if classes is None else torch.int64
     steps += [
@@ -92,43 +92,36 @@ def joint_transform(size: tuple[int, int], train: bool, classes: Sequence[str] |
     return v2.Compose([*steps, _add_channel] if classes is None else steps)
 
 
-def _rescale(
-    image: torch.Tensor, mask: torch.Tensor, size: tuple[int, int], scales: tuple[float, float]
-) -> tuple[torch.Tensor, torch.Tensor]:
+def _rescale(image: Tensor, mask: Tensor, size: Size, scales: tuple[float, float]) -> tuple[Tensor, Tensor]:
     """Resize both to `size` times one random scale. By hand, for v2.ScaleJitter takes (width, height) for the size."""
     low, high = scales
     scale = low + (high - low) * torch.rand(()).item() if low < high else low
-    new = [max(1, round(side * scale)) for side in size]
-    # v2.Resize would copy the upper left one of the old pixels that meet, and so shift the mask against the image by
-    # up to half a pixel; "exact" copies the middle one, as Pillow does in mask_transform.
-    labels = v2.functional.resize_image(mask[None], new, InterpolationMode.NEAREST_EXACT)[0]  # (H, W)
-    return v2.functional.resize(image, new), tv_tensors.Mask(labels)
+    new = (max(1, round(size[0] * scale)), max(1, round(size[1] * scale)))
+    return v2.functional.resize(image, list(new)), tv_tensors.Mask(resize_labels(mask, new))
 
 
-def check_size(size: tuple[int, int]) -> None:
-    """Raise a `ShapeError` unless `size` is (height, width), two whole numbers of pixels above 0."""
+def check_size(size: Size, portrait: bool = False) -> None:
+    """Raise a `ShapeError` unless `size` is (height, width) in pixels, and not higher than wide unless `portrait`."""
     if not (isinstance(size, tuple | list) and len(size) == 2 and all(isinstance(n, int) and n > 0 for n in size)):
         raise ShapeError(
             f"size = {size!r}",
             "(height, width), two whole numbers of pixels; the notes' 1280x960 is (960, 1280)",
             "Give both. A single number would keep each picture's shape, and pictures of two shapes make no batch.",
         )
+    if size[0] > size[1] and not portrait:
+        raise ShapeError(
+            f"size = {tuple(size)} is {size[1]} wide and {size[0]} high, a size for portrait pictures.",
+            f"(height, width): for pictures {size[0]} wide and {size[1]} high that is {(size[1], size[0])}",
+            "Exchange the two numbers. If most of your pictures are higher than wide, add portrait=True.",
+        )
 
 
-def _labels(mask: torch.Tensor) -> torch.Tensor:
-    return mask[0].long()  # (1, H, W) -> (H, W)
-
-
-def _add_channel(image: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    return image, mask[None]  # (H, W) -> (1, H, W), the shape of the model's output
-
-
-def normalize(image: torch.Tensor) -> torch.Tensor:
+def normalize(image: Tensor) -> Tensor:
     """Pixels in [0, 1], (3, H, W) or (N, 3, H, W), to ImageNet's mean 0 and standard deviation 1 in each channel."""
     return (image - _channels(IMAGENET_MEAN, image)) / _channels(IMAGENET_STD, image)
 
 
-def denormalize(image: torch.Tensor) -> torch.Tensor:
+def denormalize(image: Tensor) -> Tensor:
     """The inverse of `normalize`, for plotting: float32 (3, H, W) or (N, 3, H, W) back to [0, 1].
 
     Example:
@@ -139,11 +132,19 @@ def denormalize(image: torch.Tensor) -> torch.Tensor:
     return image * _channels(IMAGENET_STD, image) + _channels(IMAGENET_MEAN, image)
 
 
-def _channels(values: Sequence[float], like: torch.Tensor) -> torch.Tensor:
-    if not like.is_floating_point() or like.ndim < 3 or like.shape[-3] != 3:
+def _channels(values: Sequence[float], image: Tensor) -> Tensor:
+    if not image.is_floating_point() or image.ndim not in (3, 4) or image.shape[-3] != 3:
         raise ShapeError(
-            f"image is {tuple(like.shape)} {like.dtype}",
-            "float, (3, H, W) or (N, 3, H, W)",
-            "image / 255 turns bytes into floats, image.permute(2, 0, 1) brings the channels to the front.",
+            f"The image is {tuple(image.shape)} {str(image.dtype).removeprefix('torch.')}.",
+            "(3, H, W) or (N, 3, H, W), float; before normalize in [0, 1]",
+            "ToTensor, or v2.ToDtype(torch.float32, scale=True), makes floats in [0, 1] of pixels from 0 to 255.",
         )
-    return torch.tensor(values, dtype=like.dtype, device=like.device).view(3, 1, 1)
+    return torch.tensor(values, dtype=image.dtype, device=image.device).view(3, 1, 1)
+
+
+def _labels(mask: Tensor) -> Tensor:
+    return mask[0].long()  # (1, H, W) -> (H, W)
+
+
+def _add_channel(image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    return image, mask[None]  # (H, W) -> (1, H, W), the shape of the model's output

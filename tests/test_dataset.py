@@ -4,11 +4,12 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from helpers import HEIGHT, WIDTH, binary_mask, check_message, make_folders, photograph, refused, snapshot
 from PIL import Image
 from torch.utils.data import DataLoader
 from torchvision import tv_tensors
+from torchvision.transforms import Compose, InterpolationMode, Resize, ToTensor
 
+from helpers import HEIGHT, WIDTH, binary_mask, check_message, make_folders, photograph, refused, snapshot
 from seglib import CustomDataset
 from seglib.errors import ImageError, MaskError, PairError, SegError
 from seglib.loaders import make_loaders
@@ -108,6 +109,23 @@ def test_a_joint_transform_gets_class_labels_as_they_are(folders):
 def test_a_joint_transform_beside_another_is_refused(folders, tmp_path, other):
     with refused(PairError, tmp_path, "joint_transform", "transform"):
         CustomDataset(*folders, joint_transform=lambda image, mask: (image, mask), **{other: np.array})
+
+
+@pytest.mark.parametrize(
+    ("classes", "transform"),
+    [
+        (None, Compose([Resize(SIZE), ToTensor()])),  # bilinear: greys at every edge
+        (CLASSES, Compose([Resize(SIZE, InterpolationMode.NEAREST), ToTensor()])),  # divides the labels by 255
+    ],
+    ids=["bilinear", "divided by 255"],
+)
+def test_a_mask_transform_that_invents_labels_is_refused_with_the_file(tmp_path, classes, transform):
+    images, masks = make_folders(tmp_path)
+    if classes:
+        for stem in "abc":
+            binary_mask().point(lambda value: 2 * (value > 0)).save(masks / f"{stem}.png")
+    with refused(MaskError, tmp_path, '"masks/b.png"', "nearest"):
+        CustomDataset(images, masks, ToTensor(), transform, classes=classes)[1]
 
 
 # Indices
@@ -261,6 +279,9 @@ def test_an_error_in_a_worker_arrives_whole(folders, tensors, context):
 
 def test_an_error_arrives_through_make_loaders_too(folders, tensors):
     cut(folders[1] / "c.png")
-    train, _ = make_loaders(tensors, tensors, batch_size=1, num_workers=2)
-    with pytest.raises(ImageError, match=r"masks/c\.png"):
+    train, _ = make_loaders(tensors.subset(["b", "c"]), tensors.subset(["a"]), batch_size=1, num_workers=2)
+    with pytest.raises(ImageError) as here:
+        tensors[2]
+    with pytest.raises(ImageError) as caught:
         list(train)
+    assert str(caught.value) == str(here.value)  # the three lines, and no page of traceback

@@ -4,8 +4,8 @@ import random
 import numpy as np
 import pytest
 import torch
-from helpers import check_message
 
+from helpers import check_message
 from seglib import device as device_module
 from seglib.device import Timer, deterministic, memory, pick_device, seed_everything
 from seglib.errors import TrainingError
@@ -55,7 +55,7 @@ def test_a_card_too_many_is_refused(machine):
 
 
 def draw():
-    return random.random(), np.random.rand(), torch.rand(3).tolist()  # noqa: NPY002 - the global one is the one seeded
+    return random.random(), np.random.rand(), torch.rand(3).tolist()
 
 
 def test_the_same_seed_draws_the_same_numbers_everywhere():

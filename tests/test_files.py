@@ -4,10 +4,10 @@ import unicodedata
 from pathlib import Path
 
 import pytest
-from helpers import make_folders, photograph, quick, refused
 from hypothesis import given
 from hypothesis import strategies as st
 
+from helpers import make_folders, photograph, quick, refused
 from seglib.errors import PairError
 from seglib.files import IMAGE_SUFFIXES, pair_files, stem_of
 
@@ -200,8 +200,12 @@ def test_any_orphans_are_all_named_and_nothing_else_is(data, stems):
     sides = data.draw(st.lists(st.sampled_from(["both", "images", "masks"]), min_size=len(stems), max_size=len(stems)))
     with tempfile.TemporaryDirectory() as root:
         images, masks = Path(root, "images"), Path(root, "masks")
-        touch(images, "0_pair.jpg", *(f"{name}.jpg" for name, side in zip(stems, sides, strict=True) if side != "masks"))
-        touch(masks, "0_pair.png", *(f"{name}.png" for name, side in zip(stems, sides, strict=True) if side != "images"))
+        touch(
+            images, "0_pair.jpg", *(f"{name}.jpg" for name, side in zip(stems, sides, strict=True) if side != "masks")
+        )
+        touch(
+            masks, "0_pair.png", *(f"{name}.png" for name, side in zip(stems, sides, strict=True) if side != "images")
+        )
         lonely = {
             f"images/{name}.jpg" if side == "images" else f"masks/{name}.png"
             for name, side in zip(stems, sides, strict=True)
@@ -213,7 +217,9 @@ def test_any_orphans_are_all_named_and_nothing_else_is(data, stems):
         with pytest.raises(PairError) as caught:
             pair_files(images, masks)
         named = {
-            name for line in caught.value.found.splitlines() for name in line.split("): ")[1].removesuffix(".").split(", ")
+            name
+            for line in caught.value.found.splitlines()
+            for name in line.split("): ")[1].removesuffix(".").split(", ")
         }
         assert named == lonely
 

@@ -12,11 +12,12 @@ import seglib
 
 PACKAGE = Path(seglib.__file__).parent
 
-# The floors, ground first. `errors` lies under everything; `dataset` stands on `files` and `pictures`.
+# The floors, ground first. `errors` lies under everything; `dataset` stands on `files`, `pictures` and `labels`.
 FLOORS = [
     ["errors"],
     ["device", "files", "pictures"],
-    ["dataset", "transforms", "model", "losses", "optim", "metrics"],
+    ["batches", "labels", "model", "losses", "optim", "metrics"],
+    ["dataset", "transforms"],
     ["loaders", "engine", "checkpoint"],
     ["predict", "doctor"],
     ["train"],
@@ -28,11 +29,13 @@ LESSONS = {
     "files": "01_dataset",
     "pictures": "01_dataset",
     "dataset": "01_dataset",
+    "labels": "02_transforms",
     "transforms": "02_transforms",
     "model": "04_model",
     "losses": "05_loss_and_optimizer",
     "optim": "05_loss_and_optimizer",
     "metrics": "05_loss_and_optimizer",
+    "batches": "03_dataloader",
     "loaders": "03_dataloader",
     "engine": "06_training_loop",
     "checkpoint": "08_when_to_stop",

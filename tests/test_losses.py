@@ -2,11 +2,11 @@ import math
 
 import pytest
 import torch
-from helpers import check_message, quick
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from helpers import check_message, quick
 from seglib.errors import SegError, ShapeError, TrainingError
 from seglib.losses import IGNORE_INDEX, make_loss
 

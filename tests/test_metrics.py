@@ -3,10 +3,10 @@ import math
 import pytest
 import torch
 import torchmetrics.functional.classification as reference
-from helpers import check_message, quick
 from hypothesis import given
 from hypothesis import strategies as st
 
+from helpers import check_message, quick
 from seglib.errors import ShapeError
 from seglib.metrics import confusion_matrix, dice, iou, mean_iou, pixel_accuracy
 
@@ -19,7 +19,9 @@ def case(seed: int, num_classes: int, absent: int | None = None) -> tuple[torch.
     generator = torch.Generator().manual_seed(seed)
     predicted, target = torch.randint(0, num_classes, (2, 3, 6, 7), generator=generator)
     if absent is not None:
-        predicted, target = (labels.where(labels != absent, (absent + 1) % num_classes) for labels in (predicted, target))
+        predicted, target = (
+            labels.where(labels != absent, (absent + 1) % num_classes) for labels in (predicted, target)
+        )
     target[torch.rand(target.shape, generator=generator) < 0.2] = 255
     return predicted, target
 

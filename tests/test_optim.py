@@ -3,9 +3,9 @@ import warnings
 
 import pytest
 import torch
-from helpers import TinyModel, check_message
 from torch import nn
 
+from helpers import TinyModel, check_message
 from seglib.errors import TrainingError
 from seglib.optim import make_optimizer, make_schedule, parameter_groups
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from helpers import HEIGHT, WIDTH, binary_mask, photograph, refused
 from PIL import Image
 
+from helpers import HEIGHT, WIDTH, binary_mask, photograph, refused
 from seglib.errors import ImageError, MaskError
 from seglib.pictures import IGNORE_INDEX, load_image, load_mask
 
@@ -119,7 +119,9 @@ def test_an_empty_file_is_refused(tmp_path, load):
 @pytest.mark.parametrize("content", [b"this is a text", b"\x00" * 500, b"<html>404</html>", b"\xff\xd8\xff"])
 def test_a_file_that_is_no_picture_is_refused(tmp_path, load, content):
     (tmp_path / "a.jpg").write_bytes(content)
-    with refused(ImageError, tmp_path, f"{tmp_path.name}/a.jpg", f"{len(content)} bytes", "cannot be read as a picture"):
+    with refused(
+        ImageError, tmp_path, f"{tmp_path.name}/a.jpg", f"{len(content)} bytes", "cannot be read as a picture"
+    ):
         load(tmp_path / "a.jpg")
 
 

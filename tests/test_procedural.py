@@ -1,8 +1,9 @@
 """The procedural pictures: seeded, of the asked size, with labels that mean what they say, and colour that does not."""
 
 import numpy as np
-import procedural
 import pytest
+
+import procedural
 import solids
 
 

@@ -3,12 +3,12 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from helpers import binary_mask, check_message, photograph, quick
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from torchvision import tv_tensors
 
+from helpers import binary_mask, check_message, photograph, quick
 from seglib.errors import ShapeError
 from seglib.transforms import (
     IMAGENET_MEAN,
@@ -24,6 +24,8 @@ from seglib.transforms import (
 CLASSES = ["background", "apple", "lemon", "banana"]
 sides = st.integers(1, 70)
 sizes = st.tuples(sides, sides)  # (height, width)
+wide_sizes = sizes.map(lambda size: tuple(sorted(size)))  # higher than wide is refused, see below
+wide_sizes_from_8 = st.tuples(st.integers(8, 70), st.integers(8, 70)).map(lambda size: tuple(sorted(size)))
 seeds = st.integers(0, 2**32 - 1)
 
 
@@ -43,8 +45,8 @@ def tv_pair(image: Image.Image, mask: np.ndarray):
 
 
 def test_the_defaults_are_the_size_of_the_notes():
-    assert image_transform()(photograph()).shape == (3, 960, 1280)
-    assert mask_transform()(binary_mask()).shape == (1, 960, 1280)
+    assert image_transform()(Image.new("RGB", (8, 6))).shape == (3, 960, 1280)
+    assert mask_transform()(Image.new("L", (8, 6))).shape == (1, 960, 1280)
     assert class_mask_transform()(Image.new("L", (8, 6))).shape == (960, 1280)
 
 
@@ -67,7 +69,7 @@ def test_the_constants_are_imagenets_in_the_order_red_green_blue():
 
 
 @quick
-@given(seed=seeds, old=sizes, new=sizes)
+@given(seed=seeds, old=sizes, new=wide_sizes)
 def test_a_binary_mask_copies_one_old_pixel_for_each_new_one(seed, old, new):
     mask = Image.fromarray(label_map(seed, old, [0, 255]))
     resized = mask_transform(new)(mask)
@@ -78,7 +80,7 @@ def test_a_binary_mask_copies_one_old_pixel_for_each_new_one(seed, old, new):
 
 
 @quick
-@given(seed=seeds, old=sizes, new=sizes)
+@given(seed=seeds, old=sizes, new=wide_sizes)
 def test_a_class_mask_never_gains_a_label(seed, old, new):
     labels = label_map(seed, old, [0, 1, 2, 3, 255])
     resized = class_mask_transform(new)(Image.fromarray(labels))
@@ -170,22 +172,30 @@ def test_joint_shapes_and_dtypes(train):
     assert (type(mask), mask.shape, mask.dtype) == (torch.Tensor, (24, 32), torch.int64)
 
 
+def clear_of_ties(old, new) -> torch.Tensor:
+    """(height, width): False where the middle of a new pixel meets an edge of the old ones, and rounding decides."""
+    middles = [(torch.arange(n).double() + 0.5) * o / n for o, n in zip(old, new, strict=True)]
+    rows, columns = ((middle - middle.round()).abs() > 1e-4 for middle in middles)
+    return (rows | (old[0] == new[0]))[:, None] & (columns | (old[1] == new[1]))
+
+
 @quick
-@given(seed=seeds, old=sizes, new=sizes)
+@given(seed=seeds, old=sizes, new=wide_sizes)
 def test_joint_without_training_is_what_the_two_of_the_notes_do(seed, old, new):
     labels = label_map(seed, old, [0, 1, 2, 255])
     picture = photograph(seed % 7, *old)
     image, mask = joint_transform(new, train=False, classes=CLASSES)(*tv_pair(picture, labels))
-    assert torch.equal(mask, class_mask_transform(new)(Image.fromarray(labels)))
+    clear = clear_of_ties(old, new)
+    assert torch.equal(mask[clear], class_mask_transform(new)(Image.fromarray(labels))[clear])
     # Pillow and torch round their pixels differently: two grey values of 255 at most
     assert (denormalize(image) - denormalize(image_transform(new)(picture))).abs().max() <= 2.5 / 255
     binary = labels % 2
     _, mask = joint_transform(new, train=False)(*tv_pair(picture, binary))
-    assert torch.equal(mask, mask_transform(new)(Image.fromarray(binary * 255)))
+    assert torch.equal(mask[:, clear], mask_transform(new)(Image.fromarray(binary * 255))[:, clear])
 
 
 @quick
-@given(seed=seeds, new=st.tuples(st.integers(8, 70), st.integers(8, 70)))
+@given(seed=seeds, new=wide_sizes_from_8)
 def test_joint_training_gains_no_label_but_255_and_is_right_in_size(seed, new):
     labels = label_map(seed, (48, 64), [0, 2, 3])
     torch.manual_seed(seed)
@@ -246,7 +256,7 @@ def test_the_mask_is_not_shifted_against_the_image_on_average(train):
     torch.manual_seed(1)
     transform = joint_transform((48, 64), train)
     shifts = []
-    for number in range(60):
+    for number in range(40):
         image, mask = transform(*planted(60 + number % 7, 80 + number % 11, 62, 74))
         inside = mask[0] == 1
         if torch.cat([inside[0], inside[-1], inside[:, 0], inside[:, -1]]).any() or (mask == 255).any():
@@ -276,8 +286,10 @@ def test_training_differs_from_picture_to_picture_and_follows_the_seed():
 def test_about_half_of_the_training_pictures_are_mirrored():
     torch.manual_seed(0)
     transform = joint_transform((24, 32), train=True)
-    pair = tv_pair(Image.fromarray(np.tile(np.linspace(0, 255, 64, dtype=np.uint8)[None, :, None], (48, 1, 3))),
-                   np.zeros((48, 64), np.uint8))
+    pair = tv_pair(
+        Image.fromarray(np.tile(np.linspace(0, 255, 64, dtype=np.uint8)[None, :, None], (48, 1, 3))),
+        np.zeros((48, 64), np.uint8),
+    )
     mirrored = 0
     for _ in range(60):
         image, mask = transform(*pair)

@@ -4,4 +4,85 @@ The key is the notebook's stem and the exercise's name: `check_iou` checks the e
 code that a reader would write into the stub, under the stub's name, and a piece of the hint meant for it.
 """
 
-WRONG_ANSWERS: dict[tuple[str, str], list[tuple[str, str]]] = {}
+WRONG_ANSWERS: dict[tuple[str, str], list[tuple[str, str]]] = {
+    ("00_start_here", "iou"): [
+        (
+            "def my_iou(predicted, target):\n"
+            "    return ((predicted & target).sum() / (predicted.sum() + target.sum())).item()",
+            "half of Dice",
+        ),
+        ("def my_iou(predicted, target):\n    return (predicted == target).float().mean().item()", "pixel accuracy"),
+        ("def my_iou(predicted, target):\n    return ((predicted & target).sum() / target.sum()).item()", "recall"),
+        (
+            "def my_iou(predicted, target):\n"
+            "    return (predicted & target).sum().item() / (predicted | target).sum().item()",
+            "the union is 0",
+        ),
+    ],
+    ("00_start_here", "predict_threshold"): [
+        ("def my_predict(outputs):\n    return (outputs[:, 0] > 0.5).long()", "logit 0.3 is left out"),
+        ("def my_predict(outputs):\n    return (outputs > 0).long()", "the channel is still there"),
+        (
+            "def my_predict(outputs):\n    return (torch.sigmoid(torch.sigmoid(outputs[:, 0])) > 0.5).long()",
+            "everything is fruit",
+        ),
+        ("def my_predict(outputs):\n    return torch.sigmoid(outputs[:, 0])", "these are probabilities"),
+    ],
+    ("01_dataset", "pair_by_stem"): [
+        (
+            "def pair(image_names, mask_names):\n    return list(zip(sorted(image_names), sorted(mask_names)))",
+            "by position",
+        ),
+        (
+            "def pair(image_names, mask_names):\n"
+            "    return [(name, name) for name in sorted(image_names) if name in mask_names]",
+            "share a stem",
+        ),
+        (
+            "def pair(image_names, mask_names):\n"
+            "    masks = {Path(name).stem: name for name in mask_names}\n"
+            "    return [(n, masks[Path(n).stem]) for n in sorted(image_names) if Path(n).stem in masks]",
+            "in silence",
+        ),
+        (
+            "def pair(image_names, mask_names):\n"
+            "    masks = {name.split('.')[0]: name for name in mask_names}\n"
+            "    return [(n, masks[n.split('.')[0]]) for n in sorted(image_names)]",
+            "the last dot",
+        ),
+    ],
+    ("01_dataset", "count_labels"): [
+        (
+            "def count_labels(mask):\n    return {str(v): c for c, v in mask.getcolors()}",
+            "the keys are text",
+        ),
+        ("def count_labels(mask):\n    return dict(enumerate(mask.histogram()))", "do not occur"),
+        ("def count_labels(mask):\n    return dict(mask.getcolors())", "key and value are exchanged"),
+        (
+            "def count_labels(mask):\n    return {v: c / 12 for c, v in mask.getcolors()}",
+            "shares of the picture",
+        ),
+    ],
+    ("01_dataset", "mask_to_label"): [
+        ("def to_unit(mask):\n    return torch.from_numpy(np.array(mask)).float().unsqueeze(0)", "still 255"),
+        ("def to_unit(mask):\n    return torch.from_numpy(np.array(mask)).float() / 255", "add it by unsqueeze(0)"),
+        ("def to_unit(mask):\n    return torch.from_numpy(np.array(mask) // 255).unsqueeze(0)", "of dtype uint8"),
+        (
+            "def to_unit(mask):\n    from torchvision.transforms import ToTensor\n\n    return ToTensor()(mask) / 255",
+            "divided by 255 twice",
+        ),
+    ],
+    ("01_dataset", "upright"): [
+        ("def open_upright(path):\n    return Image.open(path).convert('RGB')", "exif_transpose"),
+        (
+            "def open_upright(path):\n    return Image.open(path).convert('RGB').rotate(-90, expand=True)",
+            "without an orientation",
+        ),
+        (
+            "def open_upright(path):\n"
+            "    from PIL import ImageOps\n\n"
+            "    return ImageOps.exif_transpose(Image.open(path))",
+            "in mode L",
+        ),
+    ],
+}

@@ -75,7 +75,8 @@ MUTANTS = [
             (
                 "        matrix = matrix + confusion_matrix(predicted, masks.view_as(predicted), num_classes)\n",
                 "        one = confusion_matrix(predicted, masks.view_as(predicted), num_classes)\n"
-                "        matrix, ious = matrix + one, [*ious, iou(one)[1].item() if len(one) == 2 else mean_iou(one)]\n",
+                "        matrix = matrix + one\n"
+                "        ious.append(iou(one)[1].item() if len(one) == 2 else mean_iou(one))\n",
             ),
             ("    total_loss, count, matrix = ", "    ious: list[float] = []\n    total_loss, count, matrix = "),
             (

@@ -1,0 +1,93 @@
+"""Owns the charts of 03_dataloader: where an epoch's time goes, what workers bring, what a leaking split promises."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from seglib.lesson.figures import new_figure, styled
+from seglib.lesson.palette import BLACK, BLUE, GREEN, OKABE_ITO, ORANGE, PURPLE, SKY_BLUE, VERMILLION, YELLOW
+
+# Loading in light colours, the training step in dark ones; neighbours differ in lightness too.
+PART_COLOURS = {
+    "decode": ORANGE,
+    "resize": YELLOW,
+    "augment": SKY_BLUE,
+    "normalise": "#DDDDDD",
+    "collate": PURPLE,
+    "forward": GREEN,
+    "backward": BLUE,
+    "step": BLACK,
+}
+
+
+@styled
+def epoch_parts(epochs: Mapping[str, Mapping[str, float]]) -> Figure:
+    """Draw where the time of an epoch goes, a bar for each epoch, cut into its parts.
+
+    Args:
+        epochs: name of the bar -> {part: seconds}; the parts are those of `PART_COLOURS`, in their order.
+    """
+    figure, ((axes,),) = new_figure(1, 1, 8.0, 1.4 + 0.7 * len(epochs))
+    ends = np.zeros(len(epochs))
+    for part, colour in PART_COLOURS.items():
+        seconds = np.array([parts.get(part, 0.0) for parts in epochs.values()])
+        axes.barh(list(epochs), seconds, left=ends, color=colour, edgecolor="white", linewidth=0.8, label=part)
+        ends += seconds
+    for place, end in enumerate(ends):
+        axes.text(end, place, f" {end:.1f} s", va="center")
+    axes.invert_yaxis()
+    axes.set(xlabel="seconds of one epoch, 32 pictures", xlim=(0, ends.max() * 1.12))
+    axes.set_ylabel("files on the disk")
+    figure.legend(loc="outside upper center", ncols=8, frameon=False, handlelength=0.9, columnspacing=1.0)
+    return figure
+
+
+@styled
+def grouped_bars(
+    groups: Mapping[str, Sequence[float]], labels: Sequence[str], xlabel: str, ylabel: str, colours: Sequence[str] = ()
+) -> Figure:
+    """Draw groups of bars side by side, with the number on each.
+
+    Args:
+        groups: name in the legend -> one value for each label.
+        labels: of the places along the x axis.
+        xlabel: what the labels are.
+        ylabel: what the values are, with their unit.
+        colours: one for each group; by default from Okabe and Ito's.
+    """
+    figure, ((axes,),) = new_figure(1, 1, 8.0, 3.2)
+    wide = 0.8 / len(groups)
+    for number, (name, values) in enumerate(groups.items()):
+        places = np.arange(len(labels)) + (number - (len(groups) - 1) / 2) * wide
+        bars = axes.bar(places, values, wide * 0.92, label=name, color=(colours or OKABE_ITO[1:])[number])
+        axes.bar_label(bars, [f"{value:.1f}" for value in values], padding=2)
+    axes.set_xticks(range(len(labels)), labels)
+    axes.set(xlabel=xlabel, ylabel=ylabel)
+    figure.legend(loc="outside upper center", ncols=len(groups), frameon=False)
+    return figure
+
+
+@styled
+def leak_dots(scores: Mapping[str, Mapping[str, Sequence[float]]]) -> Figure:
+    """Draw IoU figures as dots, one a seed, with a line at their mean: what each split promises and what it keeps.
+
+    Args:
+        scores: name of the training pictures -> {name of the pictures that were measured: one IoU a seed}.
+    """
+    figure, ((axes,),) = new_figure(1, 1, 8.0, 3.4)
+    kinds = list(dict.fromkeys(kind for row in scores.values() for kind in row))
+    for number, kind in enumerate(kinds):
+        colour, marker = (VERMILLION, BLUE, GREEN)[number], "osD"[number]
+        axes.plot([], [], marker, color=colour, label=kind)
+        for place, row in enumerate(scores.values()):
+            if values := row.get(kind):
+                x, mean = place + (number - (len(kinds) - 1) / 2) * 0.26, float(np.mean(values))
+                axes.plot(x + np.linspace(-0.04, 0.04, len(values)), values, marker, color=colour, markersize=6)
+                axes.hlines(mean, x - 0.1, x + 0.1, color=colour, linewidth=2)
+                axes.text(x, max(values) + 0.006, f"{mean:.2f}", ha="center", va="bottom", color=colour)
+    axes.set_xticks(range(len(scores)), list(scores))
+    low, high = axes.get_ylim()
+    axes.set(xlabel="trained on", ylabel="IoU (0 to 1)", xlim=(-0.5, len(scores) - 0.5), ylim=(low, high + 0.02))
+    figure.legend(loc="outside upper center", ncols=len(kinds), frameon=False, title="IoU measured on")
+    return figure

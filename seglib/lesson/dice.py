@@ -1,0 +1,29 @@
+"""Owns a dataset of chance alone, to see what workers do to random numbers. See 03_dataloader."""
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+
+class Dice(Dataset):
+    """Each picture of this dataset is a throw of two dice: (one of the dataset's own, one of torch's), 1 to 6.
+
+    It stands in a file because on most systems a worker imports the dataset's class, and a notebook cannot be imported.
+
+    Args:
+        count: how many throws there are.
+
+    Example:
+        >>> Dice(6)[0][0]
+        6
+    """
+
+    def __init__(self, count: int):
+        self.count = count
+        self.rng = np.random.default_rng(0)  # copied, as it stands, into each worker
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, idx: int) -> tuple[int, int]:
+        return int(self.rng.integers(1, 7)), int(torch.randint(1, 7, ()))
