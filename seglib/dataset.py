@@ -92,7 +92,7 @@ class CustomDataset(torch.utils.data.Dataset):
             raise IndexError(f"picture {idx} of {len(self)}: the last one is {len(self) - 1}")
         image_path = self.image_folder / self.image_filenames[idx]
         mask_path = self.mask_folder / self.mask_filenames[idx]
-        image, mask = load_image(image_path), load_mask(mask_path, self.classes)
+        image, mask = load_image(image_path), load_mask(mask_path, self.classes)  # type: tuple[Any, Any]
         if image.size != mask.size:
             raise MaskError(
                 f'"{name_of(image_path)}" is {image.width} wide and {image.height} high, but its mask '
