@@ -11,6 +11,7 @@ validation pictures, from one confusion matrix, and its share of the ceiling (`c
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import platform
@@ -50,12 +51,13 @@ def fine_tune(weights: str | None, lr: float, seed: int, steps: int, samples: Pa
     )
     model = build_deeplab(num_classes=1, weights=weights, batchnorm_momentum=0.1, verbose=False).to(device)
     optimizer = make_optimizer(model, "adam", lr=lr)
-    epochs = max(1, round(steps / len(train_dataloader)))
-    steps = epochs * len(train_dataloader)
     schedule = make_schedule(optimizer, "cosine", steps, warmup=steps // 10)
+    left = steps
     with Timer(device) as timer:
-        for _ in range(epochs):
-            loss = train_one_epoch(model, train_dataloader, criterion, optimizer, device, schedule)
+        while left:  # an epoch at a time; the last may be cut short, so that the number of steps is exact
+            batches = itertools.islice(train_dataloader, min(left, len(train_dataloader)))
+            loss = train_one_epoch(model, batches, criterion, optimizer, device, schedule)
+            left -= min(left, len(train_dataloader))
     evaluation = evaluate(model, validation_dataloader, criterion, device)
     row = {"weights": weights or "random", "lr": lr, "seed": seed, "steps": steps, "iou": round(evaluation.iou, 4)}
     return row | {"train_loss": round(loss, 4), "train_seconds": round(timer.seconds, 1)}
@@ -99,11 +101,13 @@ def main() -> None:
     sizes = json.loads(ceiling_file.read_text())["sizes"] if ceiling_file.exists() else []
     ceiling = next((row["iou"] for row in sizes if (row["height"], row["width"]) == SIZE), None)
     runs = json.loads(args.output.read_text())["runs"] if args.output.exists() else []
+    if any(run["steps"] != args.steps for run in runs):
+        parser.error(f"{args.output.name} holds runs of another number of steps: move it away first")
     done = {(run["weights"], run["lr"], run["seed"]) for run in runs}
     # Seeds outermost: if it is stopped early, both sides have had as much.
     todo = [(side, lr, seed) for seed in SEEDS for lr in LEARNING_RATES for side in ("bundled", "random")]
     args.output.parent.mkdir(exist_ok=True)
-    for side, lr, seed in [key for key in todo if key not in done] or [None] * bool(runs):
+    for side, lr, seed in [key for key in todo if key not in done]:
         runs.append(fine_tune(None if side == "random" else side, lr, seed, args.steps, args.samples))
         print(runs[-1], flush=True)
         settings = {"size_height_width": SIZE, "batch_size": BATCH_SIZE, "loss": "bce", "batchnorm_momentum": 0.1}

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from seglib.batches import Loader, Seeded, SeededOrder, as_it_is, collate  # noqa: F401
+from seglib.batches import Loader, Seeded, SeededOrder, as_it_is
 from seglib.errors import SplitError
 
 
@@ -128,11 +128,10 @@ def make_loaders(
         pin_memory=torch.cuda.is_available(),
         generator=torch.Generator(),  # its own: it draws a number now and then, and from torch's it would take ours
     )
-    train_order = SeededOrder(len(train_dataset), shuffle=True, seed=seed)
-    validation_order = SeededOrder(len(validation_dataset), shuffle=False, seed=seed)
+    train, validation = Seeded(train_dataset), Seeded(validation_dataset)
     return (
-        loader(Seeded(train_dataset), sampler=train_order, drop_last=drop_last),
-        loader(Seeded(validation_dataset), sampler=validation_order, drop_last=False),
+        loader(train, sampler=SeededOrder(len(train), shuffle=True, seed=seed), drop_last=drop_last),
+        loader(validation, sampler=SeededOrder(len(validation), shuffle=False, seed=seed), drop_last=False),
     )
 
 

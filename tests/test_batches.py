@@ -1,15 +1,21 @@
 import os
 import random
+import signal
+import time
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch.utils.data import Dataset
 
-from helpers import check_message
+from helpers import check_message, make_folders
+from seglib import CustomDataset
 from seglib.batches import Seeded, SeededOrder, chance
 from seglib.errors import TrainingError
 from seglib.loaders import make_loaders
+from seglib.transforms import joint_transform
 
 
 def draw():
@@ -78,3 +84,133 @@ def test_a_worker_that_dies_is_explained():
     with pytest.raises(TrainingError) as caught:
         list(validation)
     check_message(caught.value, "worker", "num_workers=0")
+
+
+def test_a_loader_whose_worker_died_starts_new_ones(tmp_path):
+    class DyingOnce(Dying):
+        def __getitem__(self, idx):
+            if not (tmp_path / "dead").exists():
+                (tmp_path / "dead").touch()
+                os._exit(1)
+            return torch.zeros(3, 2, 2), torch.zeros(1, 2, 2)
+
+    if torch.multiprocessing.get_start_method() != "fork":
+        pytest.skip("a worker that is not forked cannot import a class of a function")
+    _, validation = make_loaders(DyingOnce(), DyingOnce(), batch_size=1, num_workers=1)
+    with pytest.raises(TrainingError):
+        list(validation)
+    assert len(list(validation)) == 4
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGCHLD"), reason="Windows tells nobody that a process has ended")
+def test_a_worker_that_is_killed_during_a_training_step_is_explained_there():
+    def train():
+        loader, _ = make_loaders(Noise(6), Noise(1), batch_size=1, num_workers=2)
+        for step, _ in enumerate(loader):
+            if step == 1:
+                os.kill(loader._iterator._workers[0].pid, signal.SIGKILL)
+                time.sleep(5)  # the training step: the signal comes in the middle of it
+
+    start = time.perf_counter()
+    with pytest.raises(TrainingError) as caught:
+        train()
+    assert time.perf_counter() - start < 4
+    check_message(caught.value, "worker", "num_workers=0", "--shm-size")
+
+
+class Failing(Dataset):
+    """Raises an error of its own, as a dataset does that reads over a network."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, idx):
+        raise self.error("the server hung up")
+
+
+@pytest.mark.parametrize("num_workers", [0, 1])
+@pytest.mark.parametrize("error", [ConnectionResetError, EOFError, RuntimeError, KeyError])
+def test_an_error_of_the_dataset_is_no_dead_worker(error, num_workers):
+    train, _ = make_loaders(Failing(error), Failing(error), num_workers=num_workers)
+    with pytest.raises(error, match="the server hung up"):
+        list(train)
+
+
+# Properties
+
+
+class Noise(Dataset):
+    """Picture n is drawn at random, from all three sources of chance; its mask is n."""
+
+    def __init__(self, count):
+        self.count = count
+
+    def __len__(self):
+        return self.count
+
+    def __getitem__(self, idx):
+        return torch.tensor(list(np.ravel([*draw()[:2], *torch.rand(2)]))), torch.tensor(idx)
+
+
+def epochs_of(count: int, batch_size: int, seed: int, num_workers: int, drop_last: bool = False, epochs: int = 2):
+    train, validation = make_loaders(Noise(count), Noise(count + 1), batch_size, num_workers, seed, drop_last)
+    return [list(loader) for _ in range(epochs) for loader in (train, validation)]
+
+
+sizes = st.tuples(st.integers(1, 9), st.integers(1, 5), st.integers(0, 2**32 - 1))
+
+
+@given(sizes, st.booleans())
+def test_every_picture_is_seen_once_an_epoch_unless_training_drops_the_rest(size, drop_last):
+    count, batch_size, seed = size
+    for number, batches in enumerate(epochs_of(count, batch_size, seed, 0, drop_last)):
+        seen = [idx for _, masks in batches for idx in masks.tolist()]
+        training = number % 2 == 0
+        wanted = count if training else count + 1
+        dropped = wanted % batch_size if training and drop_last else 0
+        assert len(set(seen)) == len(seen) == wanted - dropped
+        assert all(len(masks) == batch_size for _, masks in batches[:-1])
+        assert training or seen == sorted(seen)
+
+
+@given(sizes)
+def test_no_two_pictures_and_no_two_epochs_share_their_chance(size):
+    first, _, second, _ = epochs_of(*size, num_workers=0)
+    drawn = torch.cat([images for images, _ in [*first, *second]])
+    assert len(drawn.unique(dim=0)) == len(drawn)
+
+
+@pytest.mark.parametrize(("seed", "count", "batch_size"), [(0, 7, 2), (2**32 - 1, 3, 4)])
+def test_same_seed_same_batches_with_0_1_and_2_workers(seed, count, batch_size):
+    alone, one, two = (epochs_of(count, batch_size, seed, workers) for workers in (0, 1, 2))
+    for other in (one, two):
+        assert len(other) == len(alone)
+        for ours, theirs in zip(alone, other, strict=True):
+            assert all(torch.equal(a, b) for x, y in zip(ours, theirs, strict=True) for a, b in zip(x, y, strict=True))
+
+
+def test_random_crops_and_colours_are_the_same_with_0_1_and_2_workers(tmp_path):
+    dataset = CustomDataset(*make_folders(tmp_path, "abcde"), joint_transform=joint_transform((24, 32), train=True))
+
+    def epochs(workers):
+        train, _ = make_loaders(dataset.subset("abcd"), dataset.subset("e"), 3, workers, seed=5)
+        return [torch.cat([images for images, _ in train]) for _ in range(3)]
+
+    alone = epochs(0)
+    assert not torch.equal(alone[0].sum(0), alone[1].sum(0))  # other crops in another epoch
+    assert all(torch.equal(a, b) for workers in (1, 2) for a, b in zip(alone, epochs(workers), strict=True))
+
+
+def test_loading_leaves_torchs_chance_alone_with_and_without_workers():
+    def after(workers):
+        torch.manual_seed(3)
+        epochs_of(4, 2, 0, workers)
+        return torch.rand(3)  # a dropout of the model, say
+
+    torch.manual_seed(3)
+    untouched = torch.rand(3)
+    assert torch.equal(after(0), untouched)
+    assert torch.equal(after(1), untouched)

@@ -6,10 +6,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from torchvision import transforms as v1
 from torchvision import tv_tensors
 
-from helpers import binary_mask, check_message, photograph, quick
-from seglib.errors import ShapeError
+from helpers import binary_mask, check_message, make_folders, photograph, quick
+from seglib.dataset import CustomDataset
+from seglib.errors import MaskError, ShapeError
 from seglib.transforms import (
     IMAGENET_MEAN,
     IMAGENET_STD,
@@ -298,3 +300,79 @@ def test_about_half_of_the_training_pictures_are_mirrored():
         other = (image.mean(dim=0) * known)[:, 16:].sum() / known[:, 16:].sum()
         mirrored += bool(half > other)
     assert 15 < mirrored < 45
+
+
+# What a reader gets wrong
+
+
+@pytest.mark.parametrize("make", [image_transform, mask_transform, class_mask_transform, joint_transform])
+def test_width_before_height_is_refused_and_portrait_is_possible(make):
+    arguments = [True] if make is joint_transform else []
+    with pytest.raises(ShapeError) as caught:
+        make((1280, 960), *arguments)
+    check_message(caught.value, "(1280, 960)", "960 wide and 1280 high", "(960, 1280)", "portrait=True")
+    for size, portrait in (((1280, 960), True), ((960, 1280), True), ((960, 1280), False), ((96, 96), False)):
+        make(size, *arguments, portrait=portrait)
+
+
+def test_portrait_gives_the_size_that_was_asked_for():
+    assert image_transform((64, 48), portrait=True)(photograph()).shape == (3, 64, 48)
+    assert mask_transform((64, 48), portrait=True)(binary_mask()).shape == (1, 64, 48)
+    image, mask = joint_transform((64, 48), True, portrait=True)(*tv_pair(photograph(), np.zeros((48, 64), np.uint8)))
+    assert (image.shape, mask.shape) == ((3, 64, 48), (1, 64, 48))
+
+
+@pytest.mark.parametrize("size", [(960, 1280), (240, 320)])
+def test_the_sizes_of_the_lessons_take_portrait_pictures_too(size):
+    """The notes resize all pictures to one size; five of our samples are portrait."""
+    assert image_transform(size)(photograph(height=64, width=48)).shape == (3, *size)
+
+
+SMALL = (24, 32)
+RIGHT = [
+    ("the notes' two", {"transform": image_transform(SMALL), "mask_transform": mask_transform(SMALL)}),
+    ("joint", {"joint_transform": joint_transform(SMALL, train=True)}),
+    ("joint, no training", {"joint_transform": joint_transform(SMALL, train=False)}),
+]
+
+
+@pytest.mark.parametrize("given", [given for _, given in RIGHT], ids=[name for name, _ in RIGHT])
+def test_the_dataset_takes_what_the_right_transforms_give(given, tmp_path):
+    for image, mask in CustomDataset(*make_folders(tmp_path), **given):
+        assert (image.shape, mask.shape) == ((3, *SMALL), (1, *SMALL))
+
+
+@pytest.mark.parametrize("how", [v1.InterpolationMode.BILINEAR, v1.InterpolationMode.BICUBIC])
+@pytest.mark.parametrize("to", [v1.ToTensor, v1.PILToTensor])
+def test_the_dataset_refuses_a_mask_with_values_in_between(how, to, tmp_path):
+    dataset = CustomDataset(*make_folders(tmp_path), mask_transform=v1.Compose([v1.Resize((25, 33), how), to()]))
+    with pytest.raises(MaskError) as caught:
+        dataset[0]
+    check_message(caught.value, '"masks/a.png"', "nearest", never=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("steps", "mention"),
+    [
+        ([v1.Resize((25, 33)), v1.PILToTensor()], "1, 2"),  # between 0 and 3; both are classes, neither is in the file
+        ([v1.ToTensor()], "0.0118"),  # 3 / 255
+    ],
+)
+def test_the_dataset_refuses_class_labels_that_the_file_does_not_hold(steps, mention, tmp_path):
+    images, masks = make_folders(tmp_path, stems=("a",))
+    labels = np.zeros((48, 64), np.uint8)
+    labels[10:30, 20:40] = 3
+    Image.fromarray(labels).save(masks / "a.png")
+    with pytest.raises(MaskError) as caught:
+        CustomDataset(images, masks, mask_transform=v1.Compose(steps), classes=CLASSES)[0]
+    check_message(caught.value, f": {mention}", "its labels: 0, 3, 255", never=tmp_path)
+    assert CustomDataset(images, masks, None, class_mask_transform(SMALL), classes=CLASSES)[0][1].unique().tolist() == [
+        0,
+        3,
+    ]
+    joint = joint_transform(SMALL, train=True, classes=CLASSES)
+    assert {*CustomDataset(images, masks, joint_transform=joint, classes=CLASSES)[0][1].unique().tolist()} <= {
+        0,
+        3,
+        255,
+    }

@@ -85,4 +85,77 @@ WRONG_ANSWERS: dict[tuple[str, str], list[tuple[str, str]]] = {
             "in mode L",
         ),
     ],
+    ("03_dataloader", "batch_sizes"): [
+        (
+            "def my_sizes(count, batch_size, drop_last):\n    return [batch_size] * (count // batch_size)",
+            "in no batch",
+        ),
+        (
+            "def my_sizes(count, batch_size, drop_last):\n"
+            "    return [len(range(count)[i : i + batch_size]) for i in range(0, count, batch_size)]",
+            "drop_last leaves it out",
+        ),
+        (
+            "def my_sizes(count, batch_size, drop_last):\n    return [batch_size] * -(-count // batch_size)",
+            "count += 4",
+        ),
+        (
+            "def my_sizes(count, batch_size, drop_last):\n"
+            "    return [batch_size] * (count // batch_size) + ([] if drop_last else [count % batch_size])",
+            "a batch of 0 pictures",
+        ),
+        ("def my_sizes(count, batch_size, drop_last):\n    return count // batch_size", "a list of sizes"),
+    ],
+    ("03_dataloader", "collate"): [
+        (
+            "def my_collate(pairs):\n"
+            "    return torch.cat([image for image, mask in pairs]), torch.cat([mask for image, mask in pairs])",
+            "end to end",
+        ),
+        ("def my_collate(pairs):\n    images, masks = zip(*pairs)\n    return images, masks", "not one tensor"),
+        (
+            "def my_collate(pairs):\n    images, masks = zip(*pairs)\n"
+            "    return torch.stack(images, 1), torch.stack(masks, 1)",
+            "N in front",
+        ),
+        (
+            "def my_collate(pairs):\n    images, masks = zip(*pairs)\n"
+            "    return torch.stack(images[::-1]), torch.stack(masks)",
+            "in another order",
+        ),
+        (
+            "def my_collate(pairs):\n    return torch.stack([image for image, mask in pairs])",
+            "two tensors are expected",
+        ),
+    ],
+    ("03_dataloader", "split_by_scene"): [
+        (
+            "def my_split(stems, validation_scenes):\n    return stems[:-2], stems[-2:]",
+            "trained on, though 'apples'",
+        ),
+        (
+            "def my_split(stems, validation_scenes):\n"
+            "    validation = [s for s in stems if s.split('_')[0] in validation_scenes]\n"
+            "    return [s for s in stems if s not in validation], validation",
+            "cut at its last underscore",
+        ),
+        (
+            "def my_split(stems, validation_scenes):\n"
+            "    validation = [s for s in stems if s.rpartition('_')[0] in validation_scenes]\n"
+            "    return stems, validation",
+            "on both sides",
+        ),
+        (
+            "def my_split(stems, validation_scenes):\n"
+            "    validation = [s for s in stems if s.rpartition('_')[0] in validation_scenes]\n"
+            "    return validation, [s for s in stems if s not in validation]",
+            "exchanged",
+        ),
+        (
+            "def my_split(stems, validation_scenes):\n"
+            "    validation = [s for s in stems if s.rpartition('_')[0] in validation_scenes]\n"
+            "    return [s for s in stems if s[:1] not in 'akl'], validation",
+            "on neither side",
+        ),
+    ],
 }

@@ -94,6 +94,80 @@ MUTANTS = [
         ),
         ("00_start_here",),
     ),
+    Mutant(
+        "swap height and width",
+        "seglib/transforms.py",
+        (
+            ("steps = [transforms.Resize(size), ", "steps = [transforms.Resize(size[::-1]), "),
+            (
+                "transforms.Resize(size, InterpolationMode.NEAREST), transforms.ToTensor()",
+                "transforms.Resize(size[::-1], InterpolationMode.NEAREST), transforms.ToTensor()",
+            ),
+        ),
+        ("02_transforms",),
+    ),
+    Mutant(
+        "resize the mask bilinearly",
+        "seglib/transforms.py",
+        (
+            (
+                "transforms.Resize(size, InterpolationMode.NEAREST), transforms.ToTensor()",
+                "transforms.Resize(size, InterpolationMode.BILINEAR), transforms.ToTensor()",
+            ),
+        ),
+        ("02_transforms",),
+    ),
+    Mutant(
+        "skip the normalisation",
+        "seglib/transforms.py",
+        (("transforms.ToTensor(), transforms.Normalize(IMAGENET_MEAN, IMAGENET_STD)]", "transforms.ToTensor()]"),),
+        ("02_transforms",),
+    ),
+    Mutant(
+        "normalise twice",
+        "seglib/transforms.py",
+        (
+            (
+                "transforms.ToTensor(), transforms.Normalize(IMAGENET_MEAN, IMAGENET_STD)]",
+                "transforms.ToTensor(), *2 * [transforms.Normalize(IMAGENET_MEAN, IMAGENET_STD)]]",
+            ),
+        ),
+        ("02_transforms",),
+    ),
+    Mutant(
+        "flip the mask on its own",
+        "seglib/transforms.py",
+        (
+            ("            v2.RandomHorizontalFlip(),\n", "            _flip_apart,\n"),
+            (
+                "def check_size(",
+                "def _flip_apart(image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:\n"
+                "    flip = v2.RandomHorizontalFlip()\n"
+                "    return flip(image), flip(mask)\n\n\n"
+                "def check_size(",
+            ),
+        ),
+        ("02_transforms",),
+    ),
+    Mutant(
+        "train on the validation pictures too",
+        "seglib/loaders.py",
+        (
+            ("    return Split(train, validation)\n", "    return Split([*train, *validation], validation)\n"),
+            (
+                "if twice := sorted(stem for stem, count in Counter(every).items() if count > 1):",
+                "if twice := sorted(stem for stem, count in Counter(every).items() if count > 2):",
+            ),
+            ("if folders[0] == folders[1] and (both", "if folders[0] != folders[1] and (both"),
+        ),
+        ("03_dataloader",),
+    ),
+    Mutant(
+        "drop the last validation batch",
+        "seglib/loaders.py",
+        (("seed=seed), drop_last=False)", "seed=seed), drop_last=True)"),),
+        ("03_dataloader",),
+    ),
 ]
 
 

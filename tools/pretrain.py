@@ -1,10 +1,11 @@
-"""Pretrains the bundled weights: DeepLabV3-MobileNetV3 on the endless pictures of `procedural.py`, on a CPU.
+"""Pretrains the bundled weights: DeepLabV3-MobileNetV3 on the pictures of `stream.py`, on a CPU.
 
 It runs on a clock: learning rate and picture size follow the share of the wall-clock budget that is used up, so a
 training ends fully annealed after `--minutes`, however busy the machine was. Stop it at any time; the same command
 goes on from the last checkpoint. At the end, or with --export alone, the weights are written for `seglib` to find.
 
-    python tools/pretrain.py --minutes 150 --folder /tmp/pretrain
+    python tools/render_pretraining.py scenes --count 600
+    python tools/pretrain.py --minutes 150 --folder pretrain --scenes scenes
 """
 
 from __future__ import annotations
@@ -14,23 +15,20 @@ import hashlib
 import json
 import math
 import os
-import platform
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+from torch import nn
+from torch.utils.data import DataLoader
 
-import procedural
 from fast_cpu import speed_up
+from machine import processor
 from seglib.engine import evaluate, train_one_epoch
 from seglib.losses import make_loss
 from seglib.model import build_deeplab, bundled_path
 from seglib.optim import make_optimizer
-from seglib.transforms import normalize
+from stream import BLOCK, CLASS_NAMES, Stream
 
 # From which share of the budget on: (height, width), pictures in a batch. Small pictures are cheap and teach most of
 # it; the last quarter is at the size that the lessons use, so that the filters know that scale.
@@ -39,40 +37,6 @@ WARMUP, DECAY = 0.03, 0.55  # shares of the budget at which the learning rate st
 PEAK_LR, WEIGHT_DECAY = 1.5e-3, 0.02
 EPOCH = 3200 * 120 * 160  # pixels between two log lines; pictures an epoch = EPOCH / pixels of one
 TRAIN_SEED, HELD_OUT_SEED = 1, 2
-BLOCK = 64  # fresh pictures that are shown together, then once more, altered
-
-
-class Stream(IterableDataset):
-    """`count` pairs from the stream: image (3, H, W) float32 normalised, labels (H, W) int64.
-
-    Drawing a picture costs a third of training on it. So each is shown twice: as drawn, and altered in ways that keep
-    every shape what it is: mirrored, colour channels exchanged, the tones changed.
-    """
-
-    def __init__(self, start: int, count: int, size: tuple[int, int], seed: int = TRAIN_SEED, alter: bool = True):
-        self.start, self.count, self.size, self.seed, self.alter = start, count, size, seed, alter
-
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        worker = get_worker_info()
-        share, first = (worker.num_workers, worker.id) if worker else (1, 0)
-        indices = range(self.start + first, self.start + self.count, share)
-        for begin in range(0, len(indices), BLOCK):
-            block = [procedural.picture(self.seed, i, self.size) for i in indices[begin : begin + BLOCK]]
-            yield from (_to_pair(*pair) for pair in block)
-            if self.alter:
-                rng = np.random.default_rng((self.seed, indices[begin], 1))
-                yield from (_to_pair(*_altered(rng, *pair)) for pair in block)
-
-
-def _altered(rng: np.random.Generator, image: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    curve = (np.linspace(0, 1, 256) ** rng.uniform(0.7, 1.4) * 255).astype(np.uint8)
-    image = curve[image[:, ::-1, rng.permutation(3)]]
-    return image, labels[:, ::-1].copy()
-
-
-def _to_pair(image: np.ndarray, labels: np.ndarray) -> tuple[Tensor, Tensor]:
-    picture = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).float() / 255
-    return normalize(picture), torch.from_numpy(labels).long()
 
 
 class Clock:
@@ -111,15 +75,17 @@ def export(model: nn.Module, state: dict, held_out: dict[str, float], path: Path
         "file": path.name,
         "sha256": hashlib.sha256(data).hexdigest(),
         "bytes": len(data),
-        "trained_on": "procedural pictures of abstract shaded shapes (tools/procedural.py), no photographs, no fruit",
-        "num_classes": procedural.NUM_CLASSES,
-        "class_names": list(procedural.CLASS_NAMES),
+        "trained_on": "procedural shapes and path-traced things, none of them fruit",
+        "made_by": "tools/pretrain.py, on the pictures of tools/procedural.py and tools/render_pretraining.py",
+        "num_classes": len(CLASS_NAMES),
+        "class_names": list(CLASS_NAMES),
         "sizes_height_width": [list(size) for _, size, _ in STAGES],
-        "pictures_drawn": state["drawn"],
-        "pictures_shown": 2 * state["drawn"],
+        "procedural_pictures": state["drawn"],
+        "path_traced_scenes": state["scenes"],
+        "pictures_shown": state["shown"],
         "steps": state["steps"],
         "hours": round(state["seconds"] / 3600, 2),
-        "machine": f"{os.cpu_count()} shared cores, {_processor()}, torch {torch.__version__.split('+')[0]}",
+        "machine": f"{os.cpu_count()} shared cores, {processor()}, torch {torch.__version__.split('+')[0]}",
         "held_out_mean_iou": held_out,
         "normalisation": "ImageNet mean and standard deviation",
         "licence": "CC0-1.0",
@@ -127,17 +93,12 @@ def export(model: nn.Module, state: dict, held_out: dict[str, float], path: Path
     path.with_suffix(".json").write_text(json.dumps(story, indent=2) + "\n", encoding="utf-8")
 
 
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=150)
     parser.add_argument("--folder", type=Path, default=Path("pretrain"), help="checkpoint and log")
     parser.add_argument("--output", type=Path, default=bundled_path())
+    parser.add_argument("--scenes", type=Path, help="a folder of render_pretraining.py; without it, procedural only")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--export", action="store_true", help="write the weights of the last checkpoint, train nothing")
@@ -146,11 +107,11 @@ def main() -> None:
     torch.manual_seed(0)
     torch.set_num_threads(args.threads)
     device, criterion, clock = torch.device("cpu"), make_loss("cross_entropy"), Clock(args.minutes)
-    model = build_deeplab(num_classes=procedural.NUM_CLASSES, weights=None)
+    model = build_deeplab(num_classes=len(CLASS_NAMES), weights=None)
     fast = speed_up(model)  # the same parameters
     optimizer = make_optimizer(model, "adamw", lr=PEAK_LR, weight_decay=WEIGHT_DECAY)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _: clock.rate())
-    state = {"drawn": 0, "steps": 0, "seconds": 0.0}
+    state = {"drawn": 0, "shown": 0, "scenes": 0, "steps": 0, "seconds": 0.0}
     args.folder.mkdir(parents=True, exist_ok=True)
     path = args.folder / "checkpoint.pt"
     if path.exists():
@@ -167,12 +128,17 @@ def main() -> None:
     while not args.export and clock.share() < 1:
         _, size, batch_size = next(stage for stage in reversed(STAGES) if clock.share() >= stage[0])
         count = EPOCH // (size[0] * size[1]) // 2 // BLOCK * BLOCK
-        stream = Stream(state["drawn"], count, size)
+        stream = Stream(state["drawn"], count, size, TRAIN_SEED, args.scenes)
         ahead = 6 if args.workers else None
         loader = DataLoader(stream, batch_size, num_workers=args.workers, drop_last=True, prefetch_factor=ahead)
         loss = train_one_epoch(fast, loader, criterion, optimizer, device, schedule)
-        state = {"drawn": state["drawn"] + count, "steps": state["steps"] + 2 * count // batch_size}
-        state["seconds"] = clock.seconds()
+        state = {
+            "drawn": state["drawn"] + count,
+            "shown": state["shown"] + len(stream),
+            "scenes": len(stream.scenes),
+            "steps": state["steps"] + len(stream) // batch_size,
+            "seconds": clock.seconds(),
+        }
         save({"model": model.state_dict(), "optimizer": optimizer.state_dict(), "state": state}, path)
         with (args.folder / "log.txt").open("a") as log:
             line = f"{clock.share():6.1%} {size[1]}x{size[0]} drawn {state['drawn']} steps {state['steps']}"

@@ -2,7 +2,7 @@
 
 from seglib.lesson.annotate import annotate
 from seglib.lesson.charts import iou_grid_figure, mask_values_bar, plot_history
-from seglib.lesson.charts_loading import epoch_parts, grouped_bars, leak_dots
+from seglib.lesson.charts_loading import epoch_parts, leak_dots, worker_bars
 from seglib.lesson.dice import Dice
 from seglib.lesson.drawing import error_picture, overlay, to_labels, to_picture
 from seglib.lesson.exercises_files import check_pair_by_stem, check_upright
@@ -35,7 +35,6 @@ __all__ = [
     "epoch_parts",
     "error_map",
     "error_picture",
-    "grouped_bars",
     "image_grid",
     "iou_grid_figure",
     "leak_dots",
@@ -47,4 +46,5 @@ __all__ = [
     "show",
     "to_labels",
     "to_picture",
+    "worker_bars",
 ]

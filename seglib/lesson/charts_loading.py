@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from seglib.lesson.figures import new_figure, styled
-from seglib.lesson.palette import BLACK, BLUE, GREEN, OKABE_ITO, ORANGE, PURPLE, SKY_BLUE, VERMILLION, YELLOW
+from seglib.lesson.palette import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY_BLUE, VERMILLION, YELLOW
 
 # Loading in light colours, the training step in dark ones; neighbours differ in lightness too.
 PART_COLOURS = {
@@ -44,27 +44,25 @@ def epoch_parts(epochs: Mapping[str, Mapping[str, float]]) -> Figure:
 
 
 @styled
-def grouped_bars(
-    groups: Mapping[str, Sequence[float]], labels: Sequence[str], xlabel: str, ylabel: str, colours: Sequence[str] = ()
-) -> Figure:
-    """Draw groups of bars side by side, with the number on each.
+def worker_bars(panels: Mapping[str, Mapping[str, Sequence[float]]], workers: Sequence[int] = (0, 1, 2)) -> Figure:
+    """Draw what workers bring: a panel for each kind of epoch, a group of bars for each number of workers.
 
     Args:
-        groups: name in the legend -> one value for each label.
-        labels: of the places along the x axis.
-        xlabel: what the labels are.
-        ylabel: what the values are, with their unit.
-        colours: one for each group; by default from Okabe and Ito's.
+        panels: title -> {name in the legend: seconds, one value for each number of workers}.
+        workers: the numbers along the x axis.
     """
-    figure, ((axes,),) = new_figure(1, 1, 8.0, 3.2)
-    wide = 0.8 / len(groups)
-    for number, (name, values) in enumerate(groups.items()):
-        places = np.arange(len(labels)) + (number - (len(groups) - 1) / 2) * wide
-        bars = axes.bar(places, values, wide * 0.92, label=name, color=(colours or OKABE_ITO[1:])[number])
-        axes.bar_label(bars, [f"{value:.1f}" for value in values], padding=2)
-    axes.set_xticks(range(len(labels)), labels)
-    axes.set(xlabel=xlabel, ylabel=ylabel)
-    figure.legend(loc="outside upper center", ncols=len(groups), frameon=False)
+    figure, (places,) = new_figure(1, len(panels), 8.0, 3.2)
+    for panel, (axes, (title, series)) in enumerate(zip(places, panels.items(), strict=True)):
+        wide = 0.84 / len(series)
+        for number, (name, seconds) in enumerate(series.items()):
+            x = np.arange(len(workers)) + (number - (len(series) - 1) / 2) * wide
+            colour = (ORANGE, SKY_BLUE, GREEN)[number]
+            bars = axes.bar(x, seconds, wide * 0.94, color=colour, label=name if panel == 0 else None)
+            axes.bar_label(bars, [f"{value:.1f}" for value in seconds], padding=2)
+        axes.set_xticks(range(len(workers)), [str(count) for count in workers])
+        axes.set(title=title, xlabel="workers", ylabel="seconds of one epoch")
+        axes.margins(y=0.12)
+    figure.legend(loc="outside upper center", ncols=3, frameon=False)
     return figure
 
 

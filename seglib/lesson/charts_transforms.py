@@ -20,8 +20,7 @@ def cost_chart(cost: dict[str, Any]) -> Figure:
     """
     steps, orders = cost["steps"], cost["orders"]
     names = [name for name in steps if not name.endswith(RESIZED)]
-    figure, axes = new_figure(2, 1, 8.0, 7.2)
-    above, below = axes[:, 0]
+    figure, ((above,), (below,)) = new_figure(2, 1, 8.0, 7.2)
     above.barh(names, [steps[name] for name in names], 0.7, color=BLUE, label="1280x960")
     small = [name for name in names if name + RESIZED in steps]
     above.barh(small, [steps[name + RESIZED] for name in small], 0.35, color=SKY_BLUE, label="320x240")
@@ -32,12 +31,17 @@ def cost_chart(cost: dict[str, Any]) -> Figure:
     times = [row["milliseconds"] for row in orders]
     colours = [BLUE if row["ratio"] == min(_group(orders, row)) else ORANGE for row in orders]
     below.barh(labels, times, 0.7, color=colours)
-    below.set(title="the same work in several orders", xlabel="milliseconds (log scale)", ylabel="order", xscale="log")
-    _values(below, times, labels, [f"{row['milliseconds']:.0f}   x {row['ratio']:.1f}" for row in orders])
-    for each in (above, below):
-        each.invert_yaxis()
-        each.set_xlim(None, each.get_xlim()[1] * 2.5)
+    below.set(title="the same work in several orders", xlabel="milliseconds", ylabel="order")
+    _values(below, times, labels, [f"{_short(row['milliseconds'])}  (x {row['ratio']:.1f})" for row in orders])
+    above.xaxis.set_major_formatter("{x:g}")
+    for axes, room in ((above, 2.5), (below, 1.2)):  # for the words behind the longest bar
+        axes.invert_yaxis()
+        axes.set_xlim(None, axes.get_xlim()[1] * room)
     return figure
+
+
+def _short(number: float) -> str:
+    return f"{number:.0f}" if number >= 10 else f"{number:.1f}"
 
 
 def _group(orders: list[dict[str, Any]], row: dict[str, Any]) -> list[float]:
@@ -49,5 +53,5 @@ def _group(orders: list[dict[str, Any]], row: dict[str, Any]) -> list[float]:
 
 
 def _values(axes: Axes, numbers: list[float], names: list[str], words: list[str] | None = None) -> None:
-    for number, name, word in zip(numbers, names, words or [f"{number:.2g}" for number in numbers], strict=True):
+    for number, name, word in zip(numbers, names, words or [_short(number) for number in numbers], strict=True):
         axes.annotate(word, (number, name), (4, 0), textcoords="offset points", va="center", fontsize=10)

@@ -6,7 +6,7 @@ from torch.utils.data import Dataset
 
 
 class Dice(Dataset):
-    """Each picture of this dataset is a throw of two dice: (one of the dataset's own, one of torch's), 1 to 6.
+    """Each picture of this dataset is a throw of two dice with a hundred sides: (one of its own, one of torch's).
 
     It stands in a file because on most systems a worker imports the dataset's class, and a notebook cannot be imported.
 
@@ -15,7 +15,7 @@ class Dice(Dataset):
 
     Example:
         >>> Dice(6)[0][0]
-        6
+        86
     """
 
     def __init__(self, count: int):
@@ -26,4 +26,4 @@ class Dice(Dataset):
         return self.count
 
     def __getitem__(self, idx: int) -> tuple[int, int]:
-        return int(self.rng.integers(1, 7)), int(torch.randint(1, 7, ()))
+        return int(self.rng.integers(1, 101)), int(torch.randint(1, 101, ()))

@@ -45,7 +45,7 @@ def _sizes_hint(got: list[Any], full: list[int], rest: int, drop_last: bool) -> 
 def check_collate(my_collate: Attempt) -> str:
     """Check `my_collate(pairs)`: (image, mask) pairs in, one tensor of images and one of masks out."""
     draw = torch.Generator().manual_seed(0)
-    for count in (3, 1):
+    for count in (2, 1):
         pairs = [
             (torch.rand(3, 4, 6, generator=draw), torch.rand(1, 4, 6, generator=draw).round()) for _ in range(count)
         ]
