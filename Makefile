@@ -61,6 +61,7 @@ format: $(INSTALLED)
 
 notebooks: $(INSTALLED)
 	$(BIN)/python tools/store_notebooks.py $(NOTEBOOKS)
+	$(BIN)/python tools/readme_picture.py
 
 links: $(INSTALLED)
 	$(BIN)/python tools/write_links.py

@@ -79,7 +79,7 @@ def joint_transform(size: Size, train: bool, classes: Sequence[str] | None = Non
     steps: list[Callable] = [functools.partial(_rescale, size=size, scales=(0.7, 1.5) if train else (1.0, 1.0))]
     if train:
         steps += [
-            v2.ColorJitter(brightness=0.3, contrast=0.3, saturation=0.3),  # hue costs 15 times as much as these three
+            v2.ColorJitter(brightness=0.3, contrast=0.3, saturation=0.3),  # hue would cost more than these three
             v2.RandomCrop(size, pad_if_needed=True, fill={tv_tensors.Mask: IGNORE_INDEX, "others": 0}),
             v2.RandomHorizontalFlip(),
         ]

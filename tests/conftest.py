@@ -18,4 +18,4 @@ settings.load_profile("seglib")
 def two_threads():
     import torch
 
-    torch.set_num_threads(2)
+    torch.set_num_threads(min(2, torch.get_num_threads()))

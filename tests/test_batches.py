@@ -204,6 +204,16 @@ def test_random_crops_and_colours_are_the_same_with_0_1_and_2_workers(tmp_path):
     assert all(torch.equal(a, b) for workers in (1, 2) for a, b in zip(alone, epochs(workers), strict=True))
 
 
+def test_an_epoch_that_was_broken_off_changes_nothing_in_the_next():
+    def second_epoch(workers):
+        train, _ = make_loaders(Noise(8), Noise(1), 2, workers, seed=1)
+        for _ in train:
+            break
+        return torch.cat([images for images, _ in train])
+
+    assert torch.equal(second_epoch(0), second_epoch(2))
+
+
 def test_loading_leaves_torchs_chance_alone_with_and_without_workers():
     def after(workers):
         torch.manual_seed(3)

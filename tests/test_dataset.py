@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader
 from torchvision import tv_tensors
-from torchvision.transforms import Compose, InterpolationMode, Resize, ToTensor
+from torchvision.transforms import Compose, InterpolationMode, PILToTensor, Resize, ToTensor
 
 from helpers import HEIGHT, WIDTH, binary_mask, check_message, make_folders, photograph, refused, snapshot
 from seglib import CustomDataset
@@ -126,6 +126,12 @@ def test_a_mask_transform_that_invents_labels_is_refused_with_the_file(tmp_path,
             binary_mask().point(lambda value: 2 * (value > 0)).save(masks / f"{stem}.png")
     with refused(MaskError, tmp_path, '"masks/b.png"', "nearest"):
         CustomDataset(images, masks, ToTensor(), transform, classes=classes)[1]
+
+
+def test_an_object_left_at_255_is_refused_for_255_means_ignore_from_here_on(folders, tmp_path):
+    dataset = CustomDataset(*folders, mask_transform=Compose([PILToTensor(), torch.Tensor.float]))
+    with refused(MaskError, tmp_path, '"masks/a.png"', "still 255", "ToTensor"):
+        dataset[0]
 
 
 # Indices

@@ -85,6 +85,60 @@ WRONG_ANSWERS: dict[tuple[str, str], list[tuple[str, str]]] = {
             "in mode L",
         ),
     ],
+    ("02_transforms", "denormalize"): [
+        ("def my_denormalize(image):\n    return image * std + mean", "mean.view(3, 1, 1)"),
+        ("def my_denormalize(image):\n    return image", "comes back unchanged"),
+        (
+            "def my_denormalize(image):\n    return (image + mean.view(3, 1, 1)) * std.view(3, 1, 1)",
+            "the order is turned round",
+        ),
+        (
+            "def my_denormalize(image):\n    return (image - mean.view(3, 1, 1)) / std.view(3, 1, 1)",
+            "normalises a second time",
+        ),
+        (
+            "def my_denormalize(image):\n    return (image * std.view(3, 1, 1) + mean.view(3, 1, 1)) * 255",
+            "values from 0 to 255",
+        ),
+    ],
+    ("02_transforms", "joint_flip"): [
+        (
+            "def my_flip(image, mask):\n"
+            "    image = image.flip(-1) if torch.rand(1) < 0.5 else image\n"
+            "    return image, mask.flip(-1) if torch.rand(1) < 0.5 else mask",
+            "mirrored one of the two alone",
+        ),
+        (
+            "def my_flip(image, mask):\n    return (image.flip(-1) if torch.rand(1) < 0.5 else image), mask",
+            "left the mask as it was",
+        ),
+        ("def my_flip(image, mask):\n    return image.flip(-1), mask.flip(-1)", "all of 64 calls"),
+        (
+            "def my_flip(image, mask):\n"
+            "    return (image.flip(-2), mask.flip(-2)) if torch.rand(1) < 0.5 else (image, mask)",
+            "upside down",
+        ),
+        ("def my_flip(image, mask):\n    return image.flip(0), mask", "channels are turned round"),
+    ],
+    ("02_transforms", "resize_mask"): [
+        (
+            "def my_resize(mask, size):\n    return mask.resize(size, Image.Resampling.NEAREST)",
+            "turn the two round",
+        ),
+        ("def my_resize(mask, size):\n    return mask.resize((size[1], size[0]))", "Mixing is PIL's default"),
+        (
+            "def my_resize(mask, size):\n"
+            "    from torchvision.transforms import Resize\n\n"
+            "    return Resize(size)(mask)",
+            "Mixing is PIL's default",
+        ),
+        (
+            "def my_resize(mask, size):\n"
+            "    from seglib.labels import resize_labels\n\n"
+            "    return resize_labels(torch.from_numpy(np.array(mask)), size)",
+            "a PIL image is wanted",
+        ),
+    ],
     ("03_dataloader", "batch_sizes"): [
         (
             "def my_sizes(count, batch_size, drop_last):\n    return [batch_size] * (count // batch_size)",

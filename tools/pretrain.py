@@ -31,8 +31,8 @@ from seglib.optim import make_optimizer
 from stream import BLOCK, CLASS_NAMES, Stream
 
 # From which share of the budget on: (height, width), pictures in a batch. Small pictures are cheap and teach most of
-# it; the last quarter is at the size that the lessons use, so that the filters know that scale.
-STAGES = ((0.0, (120, 160), 16), (0.60, (144, 192), 16), (0.76, (240, 320), 8))
+# it; the last part is at the size that the lessons use, so that the filters know that scale.
+STAGES = ((0.0, (120, 160), 16), (0.60, (144, 192), 16), (0.86, (240, 320), 8))
 WARMUP, DECAY = 0.03, 0.55  # shares of the budget at which the learning rate stops rising and begins to fall
 PEAK_LR, WEIGHT_DECAY = 1.5e-3, 0.02
 EPOCH = 3200 * 120 * 160  # pixels between two log lines; pictures an epoch = EPOCH / pixels of one

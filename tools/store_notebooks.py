@@ -48,7 +48,10 @@ def normalise(notebook: nbformat.NotebookNode, stem: str) -> None:
         if not cell.get("id") or cell.id in taken:
             cell.id = f"{stem}-{number:02}"
         taken.add(cell.id)
-        cell.metadata = nbformat.from_dict({"tags": cell.metadata["tags"]} if cell.metadata.get("tags") else {})
+        metadata: dict = {"tags": cell.metadata["tags"]} if cell.metadata.get("tags") else {}
+        if cell.cell_type == "code" and cell.source.startswith("annotate("):
+            metadata["jupyter"] = {"source_hidden": True}  # its output says the same words; a click opens it
+        cell.metadata = nbformat.from_dict(metadata)
         for output in cell.get("outputs", []):
             if WIDGET in output.get("data", {}) and len(output.data) > 1:
                 del output.data[WIDGET]
