@@ -149,25 +149,6 @@ MUTANTS = [
         ),
         ("02_transforms",),
     ),
-    Mutant(
-        "train on the validation pictures too",
-        "seglib/loaders.py",
-        (
-            ("    return Split(train, validation)\n", "    return Split([*train, *validation], validation)\n"),
-            (
-                "if twice := sorted(stem for stem, count in Counter(every).items() if count > 1):",
-                "if twice := sorted(stem for stem, count in Counter(every).items() if count > 2):",
-            ),
-            ("if folders[0] == folders[1] and (both", "if folders[0] != folders[1] and (both"),
-        ),
-        ("03_dataloader",),
-    ),
-    Mutant(
-        "drop the last validation batch",
-        "seglib/loaders.py",
-        (("seed=seed), drop_last=False)", "seed=seed), drop_last=True)"),),
-        ("03_dataloader",),
-    ),
 ]
 
 
