@@ -112,11 +112,11 @@ class CustomDataset(torch.utils.data.Dataset):
         if self.mask_transform:
             mask = self.mask_transform(mask)
         if isinstance(mask, torch.Tensor):
+            check_labels(mask, values, self.classes is None, mask_path)
             if self.classes is None and not self.joint_transform and (mask == IGNORE_INDEX).any():
                 raise MaskError(
                     f'The object of "{name_of(mask_path)}" is still 255 after mask_transform.',
                     "1.0: to losses and metrics 255 means ignore, and nothing would be learned about the object",
                     "End mask_transform with ToTensor, which divides by 255, or use seglib's mask_transform.",
                 )
-            check_labels(mask, values, self.classes is None, mask_path)
         return image, mask
