@@ -25,10 +25,10 @@ import torch
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
 
-from machine import machine  # noqa: E402
-from seglib.dataset import CustomDataset  # noqa: E402
-from seglib.lesson.leaking import EPOCHS, SIZE, halves, score, train_on, twins_of, write_small  # noqa: E402
-from seglib.loaders import read_split  # noqa: E402
+from machine import machine
+from seglib.dataset import CustomDataset
+from seglib.lesson.leaking import EPOCHS, SIZE, halves, score, train_on, twins_of, write_small
+from seglib.loaders import read_split
 
 SEEDS = (0, 1, 2)
 ARMS = ("clean", "clean, with twins", "leak")

@@ -28,16 +28,16 @@ from torchvision.transforms.v2 import functional
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
 
-from machine import machine  # noqa: E402
-from seglib.batches import collate  # noqa: E402
-from seglib.dataset import CustomDataset  # noqa: E402
-from seglib.device import seed_everything  # noqa: E402
-from seglib.lesson.leaking import write_small  # noqa: E402
-from seglib.loaders import make_loaders, read_split  # noqa: E402
-from seglib.losses import make_loss  # noqa: E402
-from seglib.model import build_deeplab  # noqa: E402
-from seglib.optim import make_optimizer  # noqa: E402
-from seglib.transforms import joint_transform  # noqa: E402
+from machine import machine
+from seglib.batches import collate
+from seglib.dataset import CustomDataset
+from seglib.device import seed_everything
+from seglib.lesson.leaking import write_small
+from seglib.loaders import make_loaders, read_split
+from seglib.losses import make_loss
+from seglib.model import build_deeplab
+from seglib.optim import make_optimizer
+from seglib.transforms import joint_transform
 
 SIZE = (240, 320)  # (height, width)
 NOTES_SIZE = (960, 1280)

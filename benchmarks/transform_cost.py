@@ -26,10 +26,10 @@ from torchvision.transforms.v2 import functional as F
 ROOT = Path(__file__).absolute().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
 
-from machine import machine  # noqa: E402
-from seglib.labels import resize_labels  # noqa: E402
-from seglib.pictures import load_image, load_mask  # noqa: E402
-from seglib.transforms import IMAGENET_MEAN, IMAGENET_STD, denormalize  # noqa: E402
+from machine import machine
+from seglib.labels import resize_labels
+from seglib.pictures import load_image, load_mask
+from seglib.transforms import IMAGENET_MEAN, IMAGENET_STD, denormalize
 
 STEM, SIZE = "fruit_004", (240, 320)  # SIZE is (height, width)
 IMAGE, MASK = ROOT / f"data_samples/images/{STEM}.jpg", ROOT / f"data_samples/masks/{STEM}.png"

@@ -14,13 +14,13 @@ SIZE = (24, 32)
 
 
 @pytest.fixture
-def scenes(tmp_path: Path) -> Path:
-    """One scene, left half background and right half the first thing."""
+def scenes(tmp_path: Path) -> list[Path]:
+    """One scene: the first thing in stripes, 8 pixels wide, over the background."""
     labels = np.zeros((48, 64), np.uint8)
-    labels[:, 32:] = 1
+    labels[:, np.arange(64) // 8 % 2 == 1] = 1
     Image.fromarray(labels).save(tmp_path / "00000.png")
     Image.fromarray(np.stack([labels * 200] * 3, axis=2)).save(tmp_path / "00000.jpg")
-    return tmp_path
+    return [tmp_path / "00000.jpg"]
 
 
 def test_pairs_have_the_size_and_type_that_cross_entropy_asks_for():
@@ -42,7 +42,7 @@ def test_the_same_seed_gives_the_same_stream_and_another_start_does_not():
     assert not torch.equal(first[0][0], later[0][0])
 
 
-def test_scenes_make_up_their_share_and_have_labels_of_their_own(scenes: Path):
+def test_scenes_make_up_their_share_and_have_labels_of_their_own(scenes: list[Path]):
     stream = Stream(0, 4, SIZE, seed=3, scenes=scenes, scenes_share=0.5)
     labels = [labels for _, labels in stream]
     first_of_scenes = len(procedural.CLASS_NAMES)
@@ -51,7 +51,7 @@ def test_scenes_make_up_their_share_and_have_labels_of_their_own(scenes: Path):
     assert max(int(one.max()) for one in labels) < len(CLASS_NAMES)
 
 
-def test_image_and_labels_of_a_scene_stay_together(scenes: Path):
+def test_image_and_labels_of_a_scene_stay_together(scenes: list[Path]):
     stream = Stream(0, 4, SIZE, seed=3, scenes=scenes, scenes_share=0.5)
     for image, labels in stream:
         if (labels == len(procedural.CLASS_NAMES)).any():

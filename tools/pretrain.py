@@ -28,14 +28,15 @@ from seglib.engine import evaluate, train_one_epoch
 from seglib.losses import make_loss
 from seglib.model import build_deeplab, bundled_path
 from seglib.optim import make_optimizer
-from stream import BLOCK, CLASS_NAMES, Stream
+from stream import BLOCK, CLASS_NAMES, Stream, read_scene, to_tensors
 
-# From which share of the budget on: (height, width), pictures in a batch. Small pictures are cheap and teach most of
-# it; the last part is at the size that the lessons use, so that the filters know that scale.
-STAGES = ((0.0, (120, 160), 16), (0.60, (144, 192), 16), (0.86, (240, 320), 8))
+# From which share of the budget on: (height, width), pictures in a batch. Small pictures are parts of scenes: cheap,
+# and they teach most of it. The last part is at the size that the lessons use.
+STAGES = ((0.0, (160, 208), 16), (0.75, (240, 320), 8))
+HELD_OUT_EVERY = 20  # of the scenes, this one is never trained on
 WARMUP, DECAY = 0.03, 0.55  # shares of the budget at which the learning rate stops rising and begins to fall
 PEAK_LR, WEIGHT_DECAY = 1.5e-3, 0.02
-EPOCH = 3200 * 120 * 160  # pixels between two log lines; pictures an epoch = EPOCH / pixels of one
+EPOCH = 3840 * 160 * 208  # pixels between two log lines; pictures an epoch = EPOCH / pixels of one
 TRAIN_SEED, HELD_OUT_SEED = 1, 2
 
 
@@ -121,32 +122,37 @@ def main() -> None:
         state = checkpoint["state"]
         clock.before = state["seconds"]
 
-    def held_out(size: tuple[int, int], count: int) -> float:
-        pictures = DataLoader(Stream(0, count, size, HELD_OUT_SEED, alter=False), batch_size=16)
-        return evaluate(fast, pictures, criterion, device).iou
+    scenes = sorted(args.scenes.rglob("*.jpg")) if args.scenes else []
+    kept = scenes[::HELD_OUT_EVERY]
+    scenes = [path for path in scenes if path not in kept]
+
+    def held_out() -> dict[str, float]:
+        """Mean IoU over the classes: of pictures, or of scenes, that are never trained on, 320 wide and 240 high."""
+        pictures = Stream(0, 64, STAGES[-1][1], HELD_OUT_SEED, alter=False)
+        kinds = {"procedural": pictures, "path-traced": [to_tensors(*read_scene(path)) for path in kept]}
+        loaders = {name: DataLoader(pairs, batch_size=16) for name, pairs in kinds.items() if len(pairs)}
+        return {name: round(evaluate(fast, pairs, criterion, device).iou, 4) for name, pairs in loaders.items()}
 
     while not args.export and clock.share() < 1:
         _, size, batch_size = next(stage for stage in reversed(STAGES) if clock.share() >= stage[0])
-        count = EPOCH // (size[0] * size[1]) // 2 // BLOCK * BLOCK
-        stream = Stream(state["drawn"], count, size, TRAIN_SEED, args.scenes)
+        count = EPOCH // (size[0] * size[1]) // (10 if scenes else 2) // BLOCK * BLOCK  # see Stream's shares
+        stream = Stream(state["drawn"], count, size, TRAIN_SEED, scenes)
         ahead = 6 if args.workers else None
         loader = DataLoader(stream, batch_size, num_workers=args.workers, drop_last=True, prefetch_factor=ahead)
         loss = train_one_epoch(fast, loader, criterion, optimizer, device, schedule)
         state = {
             "drawn": state["drawn"] + count,
             "shown": state["shown"] + len(stream),
-            "scenes": len(stream.scenes),
+            "scenes": len(scenes),
             "steps": state["steps"] + len(stream) // batch_size,
             "seconds": clock.seconds(),
         }
         save({"model": model.state_dict(), "optimizer": optimizer.state_dict(), "state": state}, path)
         with (args.folder / "log.txt").open("a") as log:
-            line = f"{clock.share():6.1%} {size[1]}x{size[0]} drawn {state['drawn']} steps {state['steps']}"
-            log.write(
-                f"{line} lr {optimizer.param_groups[0]['lr']:.1e} loss {loss:.4f} mIoU {held_out(size, 128):.4f}\n"
-            )
+            line = f"{clock.share():6.1%} {size[1]}x{size[0]} shown {state['shown']} steps {state['steps']}"
+            log.write(f"{line} lr {optimizer.param_groups[0]['lr']:.1e} loss {loss:.4f} mIoU {held_out()}\n")
 
-    final = {f"{w}x{h}": round(held_out((h, w), 256), 4) for h, w in ((120, 160), (240, 320))}
+    final = held_out()
     export(model, state, final, args.output)
     print(json.dumps(final))
 

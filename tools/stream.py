@@ -1,6 +1,6 @@
 """What the pretraining looks at: endless procedural pictures, and small path-traced scenes if there are any."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -29,8 +29,8 @@ class Stream(IterableDataset):
         count: how many procedural pictures are drawn.
         size: (height, width) of all pictures.
         seed: another seed gives other pictures.
-        scenes: a folder of `render_pretraining.py`, or None.
-        scenes_share: how much of what is shown are scenes.
+        scenes: photographs of `render_pretraining.py`, their labels beside them.
+        scenes_share: how much of what is shown are scenes, if there are any.
         alter: False shows each procedural picture once, as drawn.
     """
 
@@ -40,13 +40,13 @@ class Stream(IterableDataset):
         count: int,
         size: tuple[int, int],
         seed: int,
-        scenes: Path | None = None,
-        scenes_share: float = 0.5,
+        scenes: Sequence[Path] = (),
+        scenes_share: float = 0.8,
         alter: bool = True,
     ):
         self.start, self.count, self.size, self.seed, self.alter = start, count, size, seed, alter
-        self.scenes = sorted(scenes.glob("*.jpg")) if scenes else []
-        self.ratio = scenes_share / (1 - scenes_share) if self.scenes else 0.0
+        self.scenes = scenes
+        self.ratio = scenes_share / (1 - scenes_share) if scenes else 0.0
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         worker = get_worker_info()
@@ -58,17 +58,26 @@ class Stream(IterableDataset):
             if self.alter:
                 block += [_mirrored(*_recoloured(rng, *pair)) for pair in block]
             chosen = rng.integers(len(self.scenes), size=round(self.ratio * len(block))) if self.scenes else ()
-            block += [_scene(rng, self.scenes[number], self.size) for number in chosen]
-            yield from (_to_tensors(*block[position]) for position in rng.permutation(len(block)))
+            block += [_part_of_scene(rng, self.scenes[number], self.size) for number in chosen]
+            yield from (to_tensors(*block[position]) for position in rng.permutation(len(block)))
 
     def __len__(self) -> int:
         return round(self.count * (2 if self.alter else 1) * (1 + self.ratio))
 
 
-def _scene(rng: np.random.Generator, path: Path, size: tuple[int, int]) -> Pair:
-    """A part of a scene, at a random scale, mirrored and recoloured half of the time each."""
-    image, labels = Image.open(path), Image.open(path.with_suffix(".png"))
-    part = rng.uniform(0.55, 1.0)
+def read_scene(path: Path) -> Pair:
+    """A whole scene as it was rendered, its labels counted on from those of the procedural pictures."""
+    labels = np.asarray(Image.open(path.with_suffix(".png")))
+    return np.asarray(Image.open(path)), np.where(labels > 0, labels + (len(procedural.CLASS_NAMES) - 1), 0)
+
+
+def _part_of_scene(rng: np.random.Generator, path: Path, size: tuple[int, int]) -> Pair:
+    """A part of a scene, mirrored and recoloured half of the time each.
+
+    A small picture shows a small part: things are as large, in pixels, as in a whole scene, times 0.7 to 1.4.
+    """
+    image, labels = map(Image.fromarray, read_scene(path))
+    part = min(1.0, size[1] / image.width / rng.uniform(0.7, 1.4))
     width, height = image.width * part, image.height * part
     left, top = rng.uniform(0, image.width - width), rng.uniform(0, image.height - height)
     where = {"size": size[::-1], "box": (left, top, left + width, top + height)}
@@ -77,8 +86,7 @@ def _scene(rng: np.random.Generator, path: Path, size: tuple[int, int]) -> Pair:
         np.asarray(labels.resize(resample=Image.Resampling.NEAREST, **where)),
     )
     pair = _mirrored(*pair) if rng.random() < 0.5 else pair
-    image, labels = _recoloured(rng, *pair) if rng.random() < 0.5 else pair
-    return image, np.where(labels > 0, labels + (len(procedural.CLASS_NAMES) - 1), 0)
+    return _recoloured(rng, *pair) if rng.random() < 0.5 else pair
 
 
 def _recoloured(rng: np.random.Generator, image: np.ndarray, labels: np.ndarray) -> Pair:
@@ -90,6 +98,7 @@ def _mirrored(image: np.ndarray, labels: np.ndarray) -> Pair:
     return image[:, ::-1], labels[:, ::-1]
 
 
-def _to_tensors(image: np.ndarray, labels: np.ndarray) -> tuple[Tensor, Tensor]:
+def to_tensors(image: np.ndarray, labels: np.ndarray) -> tuple[Tensor, Tensor]:
+    """Image (3, H, W) float32, normalised, and labels (H, W) int64."""
     picture = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).float() / 255
     return normalize(picture), torch.from_numpy(np.ascontiguousarray(labels)).long()
