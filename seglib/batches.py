@@ -19,8 +19,7 @@ from seglib.errors import SegError, ShapeError, TrainingError
 class SeededOrder(Sampler):
     """Which picture comes when, and the seed of each picture's random transforms: (idx, seed) pairs.
 
-    Both are decided here, by `seed` and `epoch` alone. So it does not matter how many workers there are, which of them
-    loads what, or what else draws random numbers. `epoch` goes up by one each time; without `shuffle` it stays 0.
+    `seed` and `epoch` alone decide both, here, not in the workers. `epoch` goes up by one each time if we shuffle.
     """
 
     def __init__(self, count: int, shuffle: bool, seed: int):
@@ -118,7 +117,9 @@ class Loader(DataLoader):
                         raise batch
                     yield batch
         except Exception:
-            self._iterator = None  # these workers go home; the next epoch starts new ones
+            if self._iterator is not None:  # these workers go home, at once; the next epoch starts new ones
+                self._iterator._shutdown_workers()  # type: ignore[attr-defined]
+                self._iterator = None
             raise
 
 
@@ -135,9 +136,8 @@ def explained() -> Iterator[None]:
         raise TrainingError(
             "A worker, one of the processes that load pictures, has died.",
             "workers that live as long as their loader",
-            "num_workers=0 loads in this process, and shows the cause if it is an error. Else memory ran out: fewer "
-            "workers, smaller batches, in Docker more of it to share (--shm-size=2g). A dataset that is defined in a "
-            "notebook has to move into a file: on most systems a worker imports it.",
+            "num_workers=0 loads in this process, and shows the error if it is one. Else memory ran out: fewer "
+            "workers, or in Docker --shm-size=2g. A dataset defined in a notebook has to move into a file.",
         ) from error
 
 
