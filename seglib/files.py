@@ -7,6 +7,8 @@ from pathlib import Path
 from seglib.errors import PairError, name_of
 
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+# Pictures too, and whoever has one in the folder means it: passing over it would drop it in silence.
+UNREAD_SUFFIXES = (".arw", ".avif", ".cr2", ".cr3", ".dng", ".gif", ".heic", ".heif", ".jfif", ".jxl", ".nef")
 
 
 def stem_of(path: str | Path) -> str:
@@ -25,8 +27,15 @@ def files_by_stem(folder: str | os.PathLike[str]) -> dict[str, Path]:
         )
     files: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
-        if path.name.startswith(".") or path.suffix.lower() not in IMAGE_SUFFIXES:
+        suffix = path.suffix.lower()
+        if path.name.startswith(".") or suffix not in IMAGE_SUFFIXES + UNREAD_SUFFIXES:
             continue
+        if suffix in UNREAD_SUFFIXES:
+            raise PairError(
+                f'"{name_of(path)}" is a picture of a kind that seglib does not read.',
+                f"files ending in {', '.join(IMAGE_SUFFIXES)}",
+                "Convert it: photographs to JPEG, masks to PNG. Or move it out of the folder.",
+            )
         if path.is_dir():
             raise PairError(
                 f'"{name_of(path)}" has the name of a picture, but is a folder.',

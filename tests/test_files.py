@@ -57,6 +57,16 @@ def test_only_the_last_suffix_is_cut_off(folders):
     assert names(pair_files(images, masks)) == [("a.v1.jpg", "a.v1.png"), ("a.v2.jpg", "a.v2.png")]
 
 
+@pytest.mark.parametrize("name", ["b.heic", "b.GIF", "b.jfif"])
+def test_a_picture_that_nobody_reads_is_refused_not_dropped(folders, name):
+    images, masks = folders
+    touch(images, "a.jpg", name)
+    touch(masks, "a.png")
+    with pytest.raises(PairError, match=name) as error:
+        pair_files(images, masks)
+    assert "Convert" in error.value.fix
+
+
 def test_hidden_and_other_files_are_passed_over(folders):
     images, masks = folders
     for folder in folders:
