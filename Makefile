@@ -1,6 +1,6 @@
 # `make lab` and `make test` do all their own set-up. A second call installs nothing: .venv/.installed is newer than the pins.
 .DEFAULT_GOAL := help
-.PHONY: help lab test check format notebooks links mutants clean
+.PHONY: help lab test check format notebooks address mutants colab colab-zip clean
 MAKEFLAGS += --no-print-directory
 # Two threads are what the lessons are written for; a machine that shares its cores may set fewer.
 export OMP_NUM_THREADS ?= 2
@@ -26,8 +26,11 @@ help:
 	@echo "make format     write code and notebooks the way 'make check' wants them"
 	@echo "make notebooks  run all notebooks in order, store their outputs, print the seconds of each"
 	@echo "                (one only: make notebooks NOTEBOOKS=notebooks/01_dataset.ipynb)"
-	@echo "make links      write the repository's address from pyproject.toml into notebooks and README"
+	@echo "make address    write the repository's address from pyproject.toml into notebooks and README"
+	@echo "                (a new one: make address REPO=owner/name)"
 	@echo "make mutants    put each known fault into seglib and see that a notebook goes red (minutes)"
+	@echo "make colab      play every notebook as Google Colab would, from a clone and from the zip (minutes)"
+	@echo "make colab-zip  build seglib-colab.zip, for a repository that Colab cannot clone"
 	@echo "make clean      remove the environment and the caches"
 
 $(INSTALLED): requirements.txt pyproject.toml
@@ -63,11 +66,25 @@ notebooks: $(INSTALLED)
 	$(BIN)/python tools/store_notebooks.py $(NOTEBOOKS)
 	$(BIN)/python tools/readme_picture.py
 
-links: $(INSTALLED)
-	$(BIN)/python tools/write_links.py
+address: $(INSTALLED)
+	$(BIN)/python tools/write_address.py $(REPO)
 
 mutants: $(INSTALLED)
 	$(BIN)/python tools/mutants.py
 
+# Only what a notebook may import, at the tested versions: no seglib, and nothing that the tests need.
+.venv-colab/.installed: $(INSTALLED)
+	@echo "Installing into .venv-colab, once: about 5 GB on Linux, some minutes"
+	@$(PYTHON) -m venv .venv-colab
+	@$(subst $(VENV),.venv-colab,$(BIN))/python -m pip install --quiet --disable-pip-version-check -c requirements.txt \
+		torch torchvision pillow numpy matplotlib ipywidgets tqdm ipykernel
+	@touch $@
+
+colab: .venv-colab/.installed
+	$(BIN)/python tools/colab.py play --python $(subst $(VENV),.venv-colab,$(BIN))/python
+
+colab-zip: $(INSTALLED)
+	$(BIN)/python tools/colab.py zip
+
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis seglib.egg-info build
+	rm -rf $(VENV) .venv-colab .mypy_cache .pytest_cache .ruff_cache .hypothesis seglib.egg-info build

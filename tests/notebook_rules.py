@@ -284,9 +284,9 @@ def notes_run_verbatim_uncompared_after_their_quotation(notebook: Notebook) -> I
 def same_set_up_cell(notebook: Notebook) -> Iterator[str]:
     first = notebook.code[0].source.strip() if notebook.code else ""
     if first != setup_cell():
-        yield "the first code cell is not the set-up cell of tools/notebook_env.py: run `make links`"
-    elif len(first.splitlines()) > MAX_SETUP_LINES:
-        yield f"the set-up cell has {len(first.splitlines())} lines, at most {MAX_SETUP_LINES}"
+        yield "the first code cell is not the set-up cell of tools/notebook_env.py: run `make address`"
+    elif (count := len([line for line in first.splitlines() if line])) > MAX_SETUP_LINES:
+        yield f"the set-up cell has {count} lines, at most {MAX_SETUP_LINES}"
 
 
 @rule

@@ -3,15 +3,17 @@
 The cell runs as it stands. Git is told, for these processes only, that the repository's address is a local folder.
 """
 
-import os
+import json
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
 
-from tools.notebook_env import REF, ROOT, copy_project, repository, setup_cell
+import colab
+from notebook_env import NOTEBOOKS, ROOT, setup_cell
 
 pytestmark = [
     pytest.mark.notebook,
@@ -22,14 +24,8 @@ pytestmark = [
     ),
 ]
 
-# Before the cell: this Python as if seglib had never been installed into it.
-HIDE = f"""
-import importlib.util, os, sys
-sys.path[:] = [path for path in sys.path if path and os.path.realpath(path) != {str(ROOT)!r}]
-sys.path.insert(0, "")  # a notebook's own folder, as in Colab
-sys.meta_path[:] = [finder for finder in sys.meta_path if "__editable__" not in str(finder)]
-"""
 SHOW = """
+from importlib.util import find_spec
 from pathlib import Path
 print(Path(find_spec("seglib").origin).resolve().parent)
 print(Path.cwd().resolve())
@@ -37,31 +33,15 @@ print(Path("../data_samples").is_dir())
 """
 
 
-def git(*arguments: str, cwd: Path) -> None:
-    subprocess.run(["git", *arguments], cwd=cwd, check=True, capture_output=True)
-
-
 @pytest.fixture(scope="module")
 def origin(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A repository with one commit on the badge's ref: the project's files as they lie here, committed or not."""
-    folder = tmp_path_factory.mktemp("origin")
-    copy_project(folder)
-    git("init", "--quiet", "--initial-branch", REF, cwd=folder)
-    git("-c", "core.compression=0", "add", "--all", cwd=folder)
-    git("-c", "user.name=tests", "-c", "user.email=tests@localhost", "commit", "--quiet", "-m", "as it is", cwd=folder)
-    return folder
+    return colab.origin(tmp_path_factory.mktemp("origin"))
 
 
 def in_colab(folder: Path, origin: Path, *sources: str) -> list[str]:
     """What these pieces of code print, run one after the other in a new process in `folder`."""
-    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-    environment |= {
-        "GIT_CONFIG_COUNT": "1",
-        "GIT_CONFIG_KEY_0": f"url.{origin.as_uri()}.insteadOf",
-        "GIT_CONFIG_VALUE_0": repository(),
-        "GIT_TERMINAL_PROMPT": "0",
-    }
-    command = [sys.executable, "-c", "\n".join([HIDE, *sources])]
+    environment = colab.surroundings(folder.parent / f"{folder.name}-site", origin)
+    command = [sys.executable, "-c", "\n".join(["import sys; sys.path[0] = ''", *sources])]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
@@ -87,9 +67,13 @@ def test_it_may_run_twice_and_after_a_restart(origin: Path, tmp_path: Path):
     assert note.exists()
 
 
-def test_it_says_so_where_the_lessons_cannot_be_fetched(tmp_path: Path):
-    with pytest.raises(AssertionError, match="No such file or directory: 'lessons/notebooks'"):
+def test_it_says_what_to_do_where_the_lessons_cannot_be_fetched(tmp_path: Path, origin: Path):
+    with pytest.raises(AssertionError, match="Is there a network"):
         in_colab(tmp_path, tmp_path / "nowhere", setup_cell())
+    of_no_branch = setup_cell().replace(f'"{colab.REF}"', '"no-such-branch"')
+    with pytest.raises(AssertionError, match="no-such-branch"):
+        in_colab(tmp_path, origin, of_no_branch)
+    assert list(tmp_path.iterdir()) == []  # so that the next try starts afresh
 
 
 def test_it_installs_nothing_and_touches_neither_torch_nor_numpy(origin: Path, tmp_path: Path):
@@ -98,8 +82,40 @@ def test_it_installs_nothing_and_touches_neither_torch_nor_numpy(origin: Path, t
     assert loaded == ["set()"]
 
 
-def test_it_does_nothing_where_seglib_is_at_hand(tmp_path: Path):
-    code = f"sys.path.insert(0, {str(ROOT)!r})"
-    said = in_colab(tmp_path, tmp_path / "nowhere", code, setup_cell(), "print(os.getcwd())")
-    assert said == [str(tmp_path.resolve())]
-    assert list(tmp_path.iterdir()) == []
+def test_it_fetches_nothing_in_a_checkout(origin: Path, tmp_path: Path):
+    folder = tmp_path / "notebooks"
+    folder.mkdir()
+    shutil.copytree(ROOT / "seglib", tmp_path / "seglib")
+    shutil.copytree(ROOT / "data_samples" / "masks", tmp_path / "data_samples")
+    said = in_colab(folder, tmp_path / "nowhere", setup_cell(), SHOW)
+    assert said == [str(tmp_path.resolve() / "seglib"), str(folder.resolve()), "True"]
+    assert list(folder.iterdir()) == []
+
+
+def test_the_zip_holds_what_the_lessons_need_and_the_cell_finds_it(tmp_path: Path):
+    working = tmp_path / "content"
+    working.mkdir()
+    with zipfile.ZipFile(colab.build_zip(tmp_path / colab.ZIP)) as archive:
+        assert not [name for name in archive.namelist() if name.startswith(("tests/", "tools/", "."))]
+        archive.extractall(working / "lessons")
+    imports = "from seglib.lesson.recorded import recorded; print(recorded('ceiling')['sizes'][-1]['width'])"
+    assert in_colab(working, tmp_path / "nowhere", setup_cell(), SHOW, imports) == [*where(working), "320"]
+
+
+def test_a_notebook_is_played_from_a_clone_with_its_set_up_cell_twice(origin: Path, tmp_path: Path):
+    short = {
+        "cells": [
+            {"cell_type": "code", "source": setup_cell()},
+            {"cell_type": "code", "source": "import os, seglib\nfrom google.colab import drive\ndrive.mount('d')"},
+            {"cell_type": "code", "source": "assert 'lessons' in seglib.__file__ and os.path.isdir('d/MyDrive')"},
+        ]
+    }
+    document = json.loads((NOTEBOOKS / "01_dataset.ipynb").read_text(encoding="utf-8"))
+    cells = [cell | {"metadata": {}, "outputs": [], "execution_count": None} for cell in short["cells"]]
+    notebook = tmp_path / "short.ipynb"
+    notebook.write_text(json.dumps(document | {"cells": cells, "nbformat_minor": 4}), encoding="utf-8")
+    folder = tmp_path / "content"
+    folder.mkdir()
+    environment = colab.surroundings(tmp_path / "site", origin)
+    assert colab.play(notebook, sys.executable, folder, environment) > 0
+    assert (folder / "lessons" / "notebooks").is_dir()

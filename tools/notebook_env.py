@@ -23,12 +23,13 @@ RUN_ENV = {
 SETUP_CELL = """\
 import os
 import sys
-from importlib.util import find_spec
 
-if find_spec("seglib") is None:  # in Google Colab: fetch the lessons, at the ref of the badge
-    os.system("test -d lessons || git clone -q --depth 1 -b {ref} {repository} lessons")
+if not os.path.isdir("../seglib"):  # in Google Colab: fetch the lessons, at the ref of the badge
+    repository, ref = "{repository}", "{ref}"
+    if not os.path.isdir("lessons") and os.system(f"git clone -q --depth 1 -b {{ref}} {{repository}} lessons"):
+        sys.exit(f"No lessons at {{repository}}, {{ref}}. Is there a network? Notebook 00 tells of a second way.")
     os.chdir("lessons/notebooks")
-    sys.path.insert(0, os.path.dirname(os.getcwd()))"""
+sys.path.insert(0, os.path.abspath(".."))"""
 
 
 def repository() -> str:

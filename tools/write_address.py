@@ -1,6 +1,9 @@
-"""Writes the repository's address, from pyproject.toml, into set-up cells and Colab links. Used by `make links`.
+"""Writes the repository's address into set-up cells and Colab links. Used by `make address`.
 
-The set-up cell is the first code cell of a notebook; the links are those to Colab, in the notebooks and in README.md.
+The address stands in one place, pyproject.toml. The set-up cell is the first code cell of a notebook; the links are
+those to Colab, in the notebooks and in README.md. No output changes, so nothing has to run again.
+
+    python tools/write_address.py [owner/name]        with a name, pyproject.toml is changed first
 """
 
 import json
@@ -26,17 +29,28 @@ def update(notebook: dict) -> None:
         if cell["cell_type"] == "markdown":
             cell["source"] = with_links("".join(cell["source"])).splitlines(keepends=True)
     first = next(cell for cell in notebook["cells"] if cell["cell_type"] == "code")
-    if 'find_spec("seglib")' in "".join(first["source"]):
+    if "git clone" in "".join(first["source"]):
         first["source"] = setup_cell().splitlines(keepends=True)
 
 
 def write_if_changed(path: Path, text: str) -> None:
     if text != path.read_text(encoding="utf-8"):
         path.write_text(text, encoding="utf-8", newline="\n")
-        print(f"{path.relative_to(ROOT)}: links written")
+        print(f"{path.relative_to(ROOT)}: address written")
+
+
+def set_address(name: str) -> None:
+    """Put a GitHub repository, as owner/name, into pyproject.toml."""
+    if not re.fullmatch(r"[A-Za-z0-9-]+/[\w.-]+", name):
+        raise SystemExit(f"{name!r} is no repository. Expected: owner/name, as in make address REPO=pytorch/vision")
+    path = ROOT / "pyproject.toml"
+    text = path.read_text(encoding="utf-8")
+    write_if_changed(path, text.replace(f'"{repository()}"', f'"https://github.com/{name}"'))
 
 
 def main() -> int:
+    if sys.argv[1:]:
+        set_address(sys.argv[1])
     for path in sorted(NOTEBOOKS.glob("*.ipynb")):
         notebook = json.loads(path.read_text(encoding="utf-8"))
         update(notebook)
