@@ -20,8 +20,6 @@ import tempfile
 import time
 from pathlib import Path
 
-import torch
-
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
 
@@ -29,6 +27,7 @@ from machine import machine
 from seglib.dataset import CustomDataset
 from seglib.lesson.leaking import EPOCHS, SIZE, halves, score, train_on, twins_of, write_small
 from seglib.loaders import read_split
+from side_by_side import side_by_side
 
 SEEDS = (0, 1, 2)
 ARMS = ("clean", "clean, with twins", "leak")
@@ -65,18 +64,18 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "leak.json")
     arguments = parser.parse_args()
     split = read_split(arguments.samples / "split.json")
-    runs = []
+    runs: list[dict] = []
     with tempfile.TemporaryDirectory() as scratch:
         files = CustomDataset(arguments.samples / "images", arguments.samples / "masks")
         pictures = write_small(files, Path(scratch) / "small", twins=True)
-        for seed in SEEDS:
-            for arm in ARMS:
-                runs.append(run(arm, seed, pictures, split, arguments.epochs))
-                print(runs[-1], flush=True)
+        cases = [(arm, seed, pictures, split, arguments.epochs) for seed in SEEDS for arm in ARMS]
+        for row in side_by_side(run, cases):
+            runs = sorted([*runs, row], key=lambda row: (row["seed"], ARMS.index(row["arm"])))
+            print(row, flush=True)
     table = summary(runs)
     flattery = table["leak"]["validation"]["mean"] - table["clean, with twins"]["validation"]["mean"]
     result = {"what": "IoU of fruit after training on a clean and on a leaking split", "machine": machine()}
-    result |= {"threads": torch.get_num_threads(), "height": SIZE[0], "width": SIZE[1], "epochs": arguments.epochs}
+    result |= {"threads": 1, "height": SIZE[0], "width": SIZE[1], "epochs": arguments.epochs}
     result |= {"batch_size": 4, "summary": table, "flattery": round(flattery, 4), "runs": runs}
     arguments.out.parent.mkdir(exist_ok=True)
     arguments.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8", newline="\n")

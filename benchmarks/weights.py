@@ -32,6 +32,7 @@ from seglib.losses import make_loss
 from seglib.model import build_deeplab
 from seglib.optim import make_optimizer, make_schedule
 from seglib.transforms import joint_transform
+from side_by_side import side_by_side
 
 SIZE, COPIES = (240, 320), (480, 640)  # (height, width)
 BATCH_SIZE = 4
@@ -40,7 +41,7 @@ LEARNING_RATES = (3e-4, 1e-3, 3e-3)
 SEEDS = (0, 1, 2)
 
 
-def fine_tune(weights: str | None, lr: float, seed: int, steps: int, samples: Path, small: Path) -> dict:
+def fine_tune(weights: str, lr: float, seed: int, steps: int, samples: Path, small: Path) -> dict:
     """Trains once on the copies in `small`; returns the row that is stored."""
     device, criterion = pick_device("cpu"), make_loss("bce")
     seed_everything(seed)
@@ -49,7 +50,9 @@ def fine_tune(weights: str | None, lr: float, seed: int, steps: int, samples: Pa
         samples / "images", samples / "masks", joint_transform=joint_transform(SIZE, train=False)
     ).subset(read_split(samples / "split.json").validation)
     train_dataloader, validation_dataloader = make_loaders(train, validation, BATCH_SIZE, seed=seed)
-    model = build_deeplab(num_classes=1, weights=weights, batchnorm_momentum=0.1, verbose=False).to(device)
+    model = build_deeplab(
+        num_classes=1, weights=None if weights == "random" else weights, batchnorm_momentum=0.1, verbose=False
+    ).to(device)
     optimizer = make_optimizer(model, "adamw", lr=lr, weight_decay=1e-4)
     schedule = make_schedule(optimizer, "poly", steps, warmup=8)
     left = steps
@@ -59,7 +62,7 @@ def fine_tune(weights: str | None, lr: float, seed: int, steps: int, samples: Pa
             loss = train_one_epoch(model, batches, criterion, optimizer, device, schedule)
             left -= min(left, len(train_dataloader))
     evaluation = evaluate(model, validation_dataloader, criterion, device)
-    row = {"weights": weights or "random", "lr": lr, "seed": seed, "steps": steps, "iou": round(evaluation.iou, 4)}
+    row = {"weights": weights, "lr": lr, "seed": seed, "steps": steps, "iou": round(evaluation.iou, 4)}
     return row | {"train_loss": round(loss, 4), "train_seconds": round(timer.seconds, 1)}
 
 
@@ -102,9 +105,12 @@ def main() -> None:
     files = CustomDataset(args.samples / "images", args.samples / "masks")
     small = Path(scratch.name) / "small"
     write_small(files.subset(read_split(args.samples / "split.json").train), small, size=COPIES)
-    for side, lr, seed in [key for key in todo if key not in done]:
-        runs.append(fine_tune(None if side == "random" else side, lr, seed, args.steps, args.samples, small))
-        print(runs[-1], flush=True)
+    cases = [
+        (side, lr, seed, args.steps, args.samples, small) for side, lr, seed in todo if (side, lr, seed) not in done
+    ]
+    for row in side_by_side(fine_tune, cases):
+        runs = sorted([*runs, row], key=lambda run: (run["seed"], run["lr"], run["weights"]))
+        print(row, flush=True)
         settings = {"size_height_width": SIZE, "batch_size": BATCH_SIZE, "loss": "bce", "batchnorm_momentum": 0.1}
         settings |= {"optimizer": "adamw", "schedule": "poly, 8 steps of warm-up", "steps": args.steps}
         what = "IoU of fruit on the validation pictures after fine-tuning: bundled against random weights"

@@ -20,38 +20,37 @@ def cost_chart(cost: dict[str, Any]) -> Figure:
     """
     steps, orders = cost["steps"], cost["orders"]
     names = [name for name in steps if not name.endswith(RESIZED)]
-    figure, ((above,), (below,)) = new_figure(2, 1, 8.0, 7.2)
-    above.barh(names, [steps[name] for name in names], 0.7, color=BLUE, label="1280x960")
     small = [name for name in names if name + RESIZED in steps]
-    above.barh(small, [steps[name + RESIZED] for name in small], 0.35, color=SKY_BLUE, label="320x240")
-    above.set(title="each step alone", xlabel="milliseconds (log scale)", ylabel="step", xscale="log")
-    above.legend(frameon=False, title="on a picture of")
-    _values(above, [steps[name] for name in names], names)
-    labels = [row["order"].replace(" (", "\n(").replace("a tensor, ", "a tensor,\n") for row in orders]
+    figure, ((above,), (below,)) = new_figure(2, 1, 8.0, 8.4)
+    places = {name: float(place) for place, name in enumerate(names)}
+    _bars(above, [places[n] - 0.2 * (n in small) for n in names], [steps[n] for n in names], BLUE, "1280x960", 0.4)
+    _bars(above, [places[n] + 0.2 for n in small], [steps[n + RESIZED] for n in small], SKY_BLUE, "320x240", 0.4)
+    above.set(title="each step alone", xlabel="milliseconds", ylabel="step", yticks=[*places.values()])
+    above.set_yticklabels(names)
+    above.legend(frameon=False, title="on a picture of", loc="upper right")
+    jobs = _jobs(orders)
+    rows = [place + 0.7 * job for place, job in enumerate(jobs)]  # a gap between one job and the next
     times = [row["milliseconds"] for row in orders]
-    colours = [BLUE if row["ratio"] == min(_group(orders, row)) else ORANGE for row in orders]
-    below.barh(labels, times, 0.7, color=colours)
-    below.set(title="the same work in several orders", xlabel="milliseconds", ylabel="order")
-    _values(below, times, labels, [f"{_short(row['milliseconds'])}  (x {row['ratio']:.1f})" for row in orders])
-    above.xaxis.set_major_formatter("{x:g}")
-    for axes, room in ((above, 2.5), (below, 1.2)):  # for the words behind the longest bar
+    best = [min(time for time, job in zip(times, jobs, strict=True) if job == mine) for mine in jobs]
+    for cheapest, colour, label in ((True, BLUE, "the cheapest of its job"), (False, ORANGE, "another order")):
+        here = [number for number in range(len(orders)) if (times[number] == best[number]) == cheapest]
+        _bars(below, [rows[number] for number in here], [times[number] for number in here], colour, label)
+    below.set(title="the same job in several orders", xlabel="milliseconds", ylabel="order", yticks=rows)
+    below.set_yticklabels([row["order"].replace(" (", "\n(").replace("a tensor, ", "a tensor,\n") for row in orders])
+    below.legend(frameon=False, loc="upper right")
+    for axes in (above, below):  # the first on top, and room for the number behind the longest bar
         axes.invert_yaxis()
-        axes.set_xlim(None, axes.get_xlim()[1] * room)
+        axes.set_xlim(0, axes.get_xlim()[1] * 1.08)
     return figure
 
 
-def _short(number: float) -> str:
-    return f"{number:.0f}" if number >= 10 else f"{number:.1f}"
+def _bars(axes: Axes, places: list[float], values: list[float], colour: str, label: str, height: float = 0.7) -> None:
+    axes.barh(places, values, height, color=colour, label=label)
+    for place, value in zip(places, values, strict=True):
+        word = f"{value:.0f}" if value >= 10 else f"{value:.1f}"
+        axes.annotate(word, (value, place), (4, 0), textcoords="offset points", va="center", fontsize=10)
 
 
-def _group(orders: list[dict[str, Any]], row: dict[str, Any]) -> list[float]:
-    """The ratios of the orders that do the same work: a group begins where a ratio is exactly 1."""
-    starts = [number for number, each in enumerate(orders) if each["ratio"] == 1]
-    start = max(number for number in starts if number <= orders.index(row))
-    end = min([number for number in starts if number > start], default=len(orders))
-    return [each["ratio"] for each in orders[start:end]]
-
-
-def _values(axes: Axes, numbers: list[float], names: list[str], words: list[str] | None = None) -> None:
-    for number, name, word in zip(numbers, names, words or [_short(number) for number in numbers], strict=True):
-        axes.annotate(word, (number, name), (4, 0), textcoords="offset points", va="center", fontsize=10)
+def _jobs(orders: list[dict[str, Any]]) -> list[int]:
+    """Which job each order does: 0, 0, 0, 1, 1. A job begins with the order that its others are compared with."""
+    return [sum(row["ratio"] == 1 for row in orders[: number + 1]) - 1 for number in range(len(orders))]
