@@ -2,6 +2,7 @@
 
 A fault counts as caught only if a cell fails that does more than show annotated source: such a cell changes with every
 change of the code, and would catch anything. Each fault is put into a copy of the project; no file here is touched.
+Notebooks run side by side, one core each, and only until a cell that counts is red.
 
     python tools/mutants.py [name of a fault ...]        writes benchmarks/results/mutants.json when all are asked for
 """
@@ -13,6 +14,7 @@ import sys
 import tempfile
 import time
 import xml.etree.ElementTree as ElementTree
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -162,8 +164,11 @@ def mutated(text: str, mutant: Mutant) -> str:
 
 
 def red_cells(tree: Path, stem: str) -> list[int]:
-    """The numbers, from 1, of the code cells that strict nbval finds failing in a notebook of `tree`."""
-    environment = os.environ | {"PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
+    """The numbers, from 1, of the code cells that strict nbval finds failing in a notebook of `tree`.
+
+    It stops when more cells have failed than there are annotated sources, for then one of them counts.
+    """
+    environment = os.environ | {"PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"}
     where = [sys.executable, "-c", "import seglib; print(seglib.__file__)"]
     found = subprocess.run(where, cwd=tree / "notebooks", env=environment, capture_output=True, text=True)
     if found.returncode or not Path(found.stdout.strip()).resolve().is_relative_to(tree.resolve()):
@@ -171,7 +176,9 @@ def red_cells(tree: Path, stem: str) -> list[int]:
     report = tree / "report.xml"
     report.unlink(missing_ok=True)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}"]
-    command += ["--nbval", "--nbval-current-env", "--nbval-cell-timeout=600", f"notebooks/{stem}.ipynb"]
+    enough = 1 + sum("annotate(" in source for source in code_cells(tree, stem))
+    command += ["--nbval", "--nbval-current-env", "--nbval-cell-timeout=900", f"--maxfail={enough}"]
+    command += [f"notebooks/{stem}.ipynb"]
     done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True)
     if done.returncode not in (0, 1):
         raise SystemExit(f"pytest could not run {stem}:\n{done.stdout}{done.stderr}")
@@ -204,19 +211,25 @@ def verdict(tree: Path, stem: str) -> dict[str, object]:
     }
 
 
-def put_in(mutant: Mutant, tree: Path) -> list[dict[str, object]]:
-    """The verdict of each notebook on one fault; the tree is whole again afterwards."""
-    file = tree / mutant.file
-    whole = file.read_text(encoding="utf-8")
-    file.write_text(mutated(whole, mutant), encoding="utf-8")
-    try:
-        verdicts = [verdict(tree, stem) for stem in mutant.notebooks]
-    finally:
-        file.write_text(whole, encoding="utf-8")
-    for each in verdicts:
-        by = f"code cell {each['by_code_cell']}, {each['which_begins']!r}" if each["caught"] else "no cell: IT SURVIVES"
-        print(f"{mutant.name}, {each['notebook']}: caught by {by} ({each['seconds']} s)", flush=True)
-    return verdicts
+def put_in(mutant: Mutant, stem: str) -> dict[str, object]:
+    """The verdict of one notebook on one fault, in a copy of the project of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        tree = Path(folder)
+        copy_project(tree)
+        file = tree / mutant.file
+        file.write_text(mutated(file.read_text(encoding="utf-8"), mutant), encoding="utf-8")
+        found = verdict(tree, stem)
+    by = f"code cell {found['by_code_cell']}, {found['which_begins']!r}" if found["caught"] else "no cell: IT SURVIVES"
+    print(f"{mutant.name}, {stem}: caught by {by} ({found['seconds']} s)", flush=True)
+    return {"fault": mutant.name, "file": mutant.file, **found}
+
+
+def without_fault(stem: str) -> None:
+    """Stop everything if a notebook is red as it is."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy_project(Path(folder))
+        if red := red_cells(Path(folder), stem):
+            raise SystemExit(f"{stem} is red without any fault, in code cells {red}: mend that first")
 
 
 def main() -> int:
@@ -225,14 +238,11 @@ def main() -> int:
         raise SystemExit(f"known faults: {', '.join(mutant.name for mutant in MUTANTS)}")
     for mutant in wanted:  # before minutes are spent: does every fault still fit the code?
         mutated((ROOT / mutant.file).read_text(encoding="utf-8"), mutant)
-    with tempfile.TemporaryDirectory() as folder:
-        tree = Path(folder)
-        copy_project(tree)
-        for stem in sorted({stem for mutant in wanted for stem in mutant.notebooks}):
-            if red := red_cells(tree, stem):
-                raise SystemExit(f"{stem} is red without any fault, in code cells {red}: mend that first")
-        results = [{"fault": mutant.name, "file": mutant.file, "notebooks": put_in(mutant, tree)} for mutant in wanted]
-    survivors = sum(not each["caught"] for result in results for each in result["notebooks"])
+    cases = [(mutant, stem) for mutant in wanted for stem in mutant.notebooks]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(without_fault, sorted({stem for _, stem in cases})))
+        results = list(pool.map(put_in, *zip(*cases, strict=True)))
+    survivors = sum(not result["caught"] for result in results)
     if wanted == MUTANTS:
         what = "faults put into seglib, and the first cell of each notebook that goes red"
         stored = {"what": what, "machine": machine(), "survivors": survivors, "faults": results}
