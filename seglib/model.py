@@ -8,14 +8,12 @@ from pathlib import Path
 import torch
 from torch import nn
 from torchvision.models import get_model, get_model_weights
+from torchvision.models.segmentation.deeplabv3 import ASPPPooling
 
-from seglib.errors import WeightsError
+from seglib.errors import TrainingError, WeightsError
 
-OUTPUT_STRIDE = {  # how many input pixels one cell of the coarse logits stands for, along each side
-    "deeplabv3_mobilenet_v3_large": 16,
-    "deeplabv3_resnet50": 8,
-    "deeplabv3_resnet101": 8,
-}
+# How many input pixels one cell of the coarse logits stands for, along each side.
+OUTPUT_STRIDE = {"deeplabv3_mobilenet_v3_large": 16, "deeplabv3_resnet50": 8, "deeplabv3_resnet101": 8}
 BUNDLED = "deeplabv3_mobilenet_v3_large"
 
 
@@ -37,15 +35,15 @@ def build_deeplab(
         weights: "bundled" (in the repository, MobileNetV3 only), "coco" (torchvision's, downloaded on first use),
             the path of a state dict, or None for random ones. Only "coco" ever touches the network.
         aux: with the auxiliary head, whose output is `["aux"]`.
-        batchnorm_momentum: how fast running means follow. 0.1 suits a few hundred steps; None leaves torchvision's
-            own (0.01 in MobileNetV3, made for very long training).
+        batchnorm_momentum: how fast running means follow; 0.1 suits short training, None leaves torchvision's own.
         verbose: print the line.
 
     Shape:
-        `model(images)["out"]` of images (N, 3, H, W), normalised, is (N, num_classes, H, W).
+        `model(images)["out"]` of images (N, 3, H, W), normalised, is (N, num_classes, H, W); N > 1 in training mode.
 
     Raises:
         WeightsError: an unknown name; weights that are missing, damaged, not reachable, or of another model.
+        TrainingError: less than one class; from the model itself, a batch of one in training mode.
 
     Example:
         >>> model = build_deeplab(weights=None)
@@ -53,20 +51,28 @@ def build_deeplab(
     """
     if name not in OUTPUT_STRIDE:
         raise WeightsError(f'There is no model "{name}".', f"one of {', '.join(OUTPUT_STRIDE)}", "Correct the name.")
+    if num_classes < 1:
+        raise TrainingError(f"num_classes={num_classes} leaves no output.", "1 or more", "For one object, 1 is enough.")
     # torchvision fetches an ImageNet backbone even for weights=None, unless weights_backbone is None too.
     model = get_model(name, weights=None, weights_backbone=None, num_classes=num_classes, aux_loss=aux)
-    line = f"{name}: random weights, nothing is pretrained."
-    if weights is not None:
-        state, source = _read_weights(name, weights)
-        new = _load(model, state, source)
-        line = f"{name}: {source}; {f'new: {new}' if new else 'every layer is pretrained'}."
-    if batchnorm_momentum is not None:
-        for module in model.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.momentum = batchnorm_momentum
+    start = "random weights, nothing is pretrained" if weights is None else _load(model, *_read_weights(name, weights))
+    for norm in [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]:
+        norm.momentum = norm.momentum if batchnorm_momentum is None else batchnorm_momentum
+    model.register_forward_pre_hook(_refuse_a_batch_of_one)
     if verbose:
-        print(line)
+        print(f"{name}: {start}.")
     return model.to(memory_format=torch.channels_last)  # the same numbers in an order that convolutions read faster
+
+
+def _refuse_a_batch_of_one(model: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+    # Torch would refuse too, but late, when the running means of the backbone have moved, and without a word of help.
+    alone = model.training and inputs and len(inputs[0]) == 1
+    if alone and any(isinstance(part, ASPPPooling) and part[2].training for part in model.modules()):
+        raise TrainingError(
+            "This training batch holds one picture, and the ASPP pools it to one pixel: no spread to normalise by.",
+            "two pictures or more in training mode",
+            "Use drop_last=True or another batch_size. To predict, call model.eval() first.",
+        )
 
 
 def bundled_path() -> Path:
@@ -81,11 +87,7 @@ def _read_weights(name: str, weights: str | os.PathLike[str]) -> tuple[dict[str,
     if weights != "bundled":
         return _read_file(Path(weights)), f"weights from {Path(weights).name}"
     if name != BUNDLED:
-        raise WeightsError(
-            f"No weights for {name} are bundled.",
-            f"the name {BUNDLED}, or other weights",
-            'weights="coco" downloads torchvision\'s; weights=None starts from random ones.',
-        )
+        raise WeightsError(f"{name} has no bundled weights.", f"the name {BUNDLED}", 'Try weights="coco", or None.')
     path = bundled_path()
     try:
         story = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
@@ -131,12 +133,11 @@ def _read_coco(name: str) -> dict[str, torch.Tensor]:
 
 
 def _load(model: nn.Module, state: dict[str, torch.Tensor], source: str) -> str:
-    """Copy every tensor that fits into the model, in place; returns in words what stays new, "" if nothing does."""
+    """Copy every tensor that fits into the model, in place; returns in words what the model starts from."""
     own = model.state_dict()
-    last_layers = {key for key in own if key.startswith(("classifier.4.", "aux_classifier.4."))}
-    aux_head = {key for key in [*own, *state] if key.startswith("aux_classifier.")}
     fits = {key: value for key, value in state.items() if key in own and own[key].shape == value.shape}
-    lost = (own.keys() - fits.keys() - last_layers - aux_head) | (state.keys() - own.keys() - aux_head)
+    differ = {key for key in {*own, *state} - fits.keys() if not key.startswith("aux_classifier.")}
+    lost = differ - {"classifier.4.weight", "classifier.4.bias"}  # these two may differ
     if lost:
         raise WeightsError(
             f"{source} do not fit this model: {len(lost)} tensors differ, {min(lost)} for one.",
@@ -144,6 +145,6 @@ def _load(model: nn.Module, state: dict[str, torch.Tensor], source: str) -> str:
             "Name the model that the weights were made for.",
         )
     model.load_state_dict(fits, strict=False)
-    new = own.keys() - fits.keys()
-    aux_is_new = "aux_classifier.0.weight" in new
-    return " and ".join(["the last layer"] * ("classifier.4.weight" in new) + ["the auxiliary head"] * aux_is_new)
+    parts = {"classifier.4.weight": "the last layer", "aux_classifier.0.weight": "the auxiliary head"}
+    words = " and ".join(part for key, part in parts.items() if key in own and key not in fits)
+    return f"{source}; new: {words}" if words else f"{source}; every layer is pretrained"
