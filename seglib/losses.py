@@ -1,5 +1,6 @@
 """Owns the losses, each with the activation and threshold that go with it. Explained in 05_loss_and_optimizer."""
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -21,7 +22,7 @@ class Loss:
     Shape:
         outputs: (N, 1, H, W) float; for cross-entropy (N, C, H, W).
         masks: (N, 1, H, W) float of 0.0 and 1.0; for cross-entropy (N, H, W) int64 of 0 to C - 1. 255 is ignored.
-        Returns a scalar, the mean over all pixels that count; 0 if none counts.
+        Returns a scalar, the mean over all pixels that count; 0 if none counts. Never in half precision.
 
     Raises:
         ShapeError: shapes or dtypes that torch would broadcast or convert in silence.
@@ -35,7 +36,8 @@ class Loss:
     def __call__(self, outputs: Tensor, masks: Tensor) -> Tensor:
         """Compare after the guard; shapes and errors are those of the class."""
         check_outputs_and_masks(outputs, masks, several_classes=self.threshold is None)
-        return self.function(outputs, masks)
+        # A sum over many pixels overflows in half precision, in silence: Dice would be 1, cross-entropy infinite.
+        return self.function(outputs.float() if outputs.element_size() < 4 else outputs, masks)
 
     def probabilities(self, outputs: Tensor) -> Tensor:
         """(N, C, H, W) in [0, 1]: how sure the model is of the object, or of each class."""
@@ -138,13 +140,9 @@ def _intensity(outputs: Tensor) -> Tensor:
     return outputs.clamp(0, 1)
 
 
-def _softmax(outputs: Tensor) -> Tensor:
-    return outputs.softmax(dim=1)
-
-
 _LOSSES = {
     "mse": Loss("mse", _mse, _intensity, 0.5),
     "bce": Loss("bce", _bce, torch.sigmoid, 0.0),
     "dice": Loss("dice", _dice, torch.sigmoid, 0.0),
-    "cross_entropy": Loss("cross_entropy", _cross_entropy, _softmax, None),
+    "cross_entropy": Loss("cross_entropy", _cross_entropy, functools.partial(torch.softmax, dim=1), None),
 }

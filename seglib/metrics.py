@@ -59,18 +59,33 @@ def iou(matrix: Tensor) -> Tensor:
 
 
 def dice(matrix: Tensor) -> Tensor:
-    """Dice (F1) of each class: (C,) float64 in [0, 1]; NaN where a class is absent from both sides."""
+    """Dice (F1) of each class: (C,) float64 in [0, 1]; NaN where a class is absent from both sides.
+
+    Example:
+        >>> dice(torch.tensor([[2, 2], [0, 2]]))
+        tensor([0.6667, 0.6667], dtype=torch.float64)
+    """
     hit, of_truth, of_prediction = _sums(matrix)
     return 2 * hit / (of_truth + of_prediction)
 
 
 def mean_iou(matrix: Tensor) -> float:
-    """The mean IoU over the classes that are present; NaN if none is."""
+    """The mean IoU over the classes that are present; NaN if none is.
+
+    Example:
+        >>> mean_iou(torch.tensor([[1, 1], [0, 1]]))
+        0.5
+    """
     return iou(matrix).nanmean().item()
 
 
 def pixel_accuracy(matrix: Tensor) -> float:
-    """The share of pixels that are right, in [0, 1]; NaN if none was counted."""
+    """The share of pixels that are right, in [0, 1]; NaN if none was counted.
+
+    Example:
+        >>> pixel_accuracy(torch.tensor([[1, 1], [0, 2]]))
+        0.75
+    """
     return (matrix.diag().sum().double() / matrix.sum()).item()
 
 

@@ -49,7 +49,12 @@ def make_optimizer(
 
 
 def parameter_groups(model: nn.Module, lr: float, head_lr: float | None = None) -> Iterator[dict]:
-    """The backbone at `lr` and the rest at `head_lr`, as groups for a torch optimizer; one group if they agree."""
+    """The backbone at `lr` and the rest at `head_lr`, as groups for a torch optimizer; one group if they agree.
+
+    Example:
+        >>> [group["lr"] for group in parameter_groups(nn.ModuleDict({"backbone": nn.Linear(2, 2)}), lr=0.1)]
+        [0.1]
+    """
     moving = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
     backbone = [parameter for name, parameter in moving.items() if name.startswith("backbone.")]
     head = [parameter for name, parameter in moving.items() if not name.startswith("backbone.")]
@@ -71,6 +76,10 @@ def make_schedule(optimizer: Optimizer, name: str, steps: int, warmup: int = 0) 
 
     Raises:
         TrainingError: an unknown name, or no steps left after the warm-up.
+
+    Example:
+        >>> make_schedule(make_optimizer(nn.Linear(2, 1), lr=0.5), "cosine", steps=10).get_last_lr()
+        [0.5]
     """
     left = steps - warmup
     if name not in SCHEDULES or warmup < 0 or left < 1:
