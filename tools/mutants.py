@@ -151,6 +151,56 @@ MUTANTS = [
         ),
         ("02_transforms",),
     ),
+    Mutant(
+        "train on the validation pictures too",
+        "seglib/loaders.py",
+        (
+            ("    return Split(train, validation)\n", "    return Split([*train, *validation], validation)\n"),
+            (
+                "if twice := sorted(stem for stem, count in Counter(every).items() if count > 1):",
+                "if twice := sorted(stem for stem, count in Counter(every).items() if count > 2):",
+            ),
+            ("if folders[0] == folders[1] and (both", "if folders[0] != folders[1] and (both"),
+        ),
+        ("03_dataloader",),
+    ),
+    Mutant(
+        "drop the last validation batch",
+        "seglib/loaders.py",
+        (("seed=seed), drop_last=False)", "seed=seed), drop_last=True)"),),
+        ("03_dataloader",),
+    ),
+    Mutant(
+        "the pretrained weights are not loaded, and the line says that they are",
+        "seglib/model.py",
+        (("    model.load_state_dict(fits, strict=False)\n", ""),),
+        ("04_model",),
+    ),
+    Mutant(
+        "give back aux as out",
+        "seglib/model.py",
+        (
+            (
+                "    model.register_forward_pre_hook(_refuse_a_batch_of_one)\n",
+                "    model.register_forward_pre_hook(_refuse_a_batch_of_one)\n"
+                "    if aux:\n"
+                '        model.register_forward_hook(lambda m, i, out: {**out, "out": out["aux"]})\n',
+            ),
+        ),
+        ("04_model",),
+    ),
+    Mutant(
+        "no guard against a batch of one",
+        "seglib/model.py",
+        (("    model.register_forward_pre_hook(_refuse_a_batch_of_one)\n", ""),),
+        ("04_model",),
+    ),
+    Mutant(
+        "running means follow ten times too slowly",
+        "seglib/model.py",
+        (("is None else batchnorm_momentum\n", "is None else batchnorm_momentum / 10\n"),),
+        ("04_model",),
+    ),
 ]
 
 
