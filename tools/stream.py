@@ -101,4 +101,4 @@ def _mirrored(image: np.ndarray, labels: np.ndarray) -> Pair:
 def to_tensors(image: np.ndarray, labels: np.ndarray) -> tuple[Tensor, Tensor]:
     """Image (3, H, W) float32, normalised, and labels (H, W) int64."""
     picture = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).float() / 255
-    return normalize(picture), torch.from_numpy(np.ascontiguousarray(labels)).long()
+    return normalize(picture), torch.from_numpy(labels.astype(np.int64))
