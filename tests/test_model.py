@@ -1,7 +1,5 @@
-import copy
 import hashlib
 import json
-import pickle
 import socket
 import urllib.request
 from collections import OrderedDict
@@ -9,12 +7,11 @@ from collections import OrderedDict
 import pytest
 import torch
 from torch import nn
-from torchvision.models.segmentation import DeepLabV3_MobileNet_V3_Large_Weights, deeplabv3_mobilenet_v3_large
-from torchvision.models.segmentation.fcn import FCNHead
+from torchvision.models.segmentation import DeepLabV3_MobileNet_V3_Large_Weights
 
 from helpers import check_message, refused
 from seglib import model as model_module
-from seglib.errors import TrainingError, WeightsError
+from seglib.errors import WeightsError
 from seglib.model import BUNDLED, OUTPUT_STRIDE, build_deeplab, bundled_path
 
 COCO_FILE = DeepLabV3_MobileNet_V3_Large_Weights.DEFAULT.url.rsplit("/", 1)[1]
@@ -141,76 +138,6 @@ def test_an_unknown_name_is_refused():
     with pytest.raises(WeightsError) as caught:
         build_deeplab("deeplabv3_mobilenet", weights=None)
     check_message(caught.value, '"deeplabv3_mobilenet"', *OUTPUT_STRIDE)
-
-
-@pytest.mark.parametrize("num_classes", [0, -1])
-def test_less_than_one_class_is_refused(num_classes):
-    with pytest.raises(TrainingError) as caught:
-        build_deeplab(num_classes=num_classes, weights=None, verbose=False)
-    check_message(caught.value, f"num_classes={num_classes}")
-
-
-# A batch of one in training mode
-
-
-@pytest.fixture
-def training(one):
-    """The shared model in training mode, as it was before and will be afterwards."""
-    before = copy.deepcopy(one.state_dict())
-    yield one.train()
-    one.load_state_dict(before)
-    one.eval()
-
-
-def test_a_batch_of_one_is_refused_before_anything_moves(training):
-    before = copy.deepcopy(training.state_dict())
-    with pytest.raises(TrainingError) as caught:
-        training(IMAGES[:1])
-    check_message(caught.value, "one picture", "drop_last=True", "model.eval()")
-    assert same(training, before)
-
-
-def test_torch_would_have_refused_it_too_but_late(training):
-    """Why the guard is there: without it the running means of the backbone have moved when the error comes."""
-    before = copy.deepcopy(training.state_dict())
-    with pytest.raises(ValueError, match="Expected more than 1 value per channel"):
-        training.forward(IMAGES[:1])
-    assert not same(training, before)
-
-
-def test_two_pictures_train_and_one_predicts(training):
-    assert training(IMAGES)["out"].shape == (2, 1, 48, 64)
-    assert training.eval()(IMAGES[:1])["out"].shape == (1, 1, 48, 64)
-
-
-def test_one_picture_trains_where_the_batchnorm_of_the_pooling_is_frozen(training):
-    for module in training.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.eval()
-    assert training(IMAGES[:1])["out"].shape == (1, 1, 48, 64)
-
-
-def test_another_head_has_no_pooling_and_no_guard(training):
-    head, training.classifier = training.classifier, FCNHead(960, 2)
-    try:
-        assert training(IMAGES[:1])["out"].shape == (1, 2, 48, 64)
-    finally:
-        training.classifier = head
-
-
-def test_the_guard_is_no_part_of_the_weights_and_survives_a_copy(one):
-    plain = deeplabv3_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=1, aux_loss=False)
-    assert list(one.state_dict()) == list(plain.state_dict())
-    for twin in (copy.deepcopy(one), pickle.loads(pickle.dumps(one))):
-        with pytest.raises(TrainingError):
-            twin.train()(IMAGES[:1])
-
-
-def test_the_guard_does_not_stand_in_the_way_of_an_export(one):
-    one.eval()
-    exported = torch.export.export(one, (IMAGES[:1],)).module()
-    images = torch.randn(1, 3, 48, 64)
-    torch.testing.assert_close(exported(images)["out"], one(images)["out"], rtol=1e-4, atol=1e-4)
 
 
 # Weights from a file

@@ -98,43 +98,6 @@ def test_nothing_to_train_is_refused():
     check_message(caught.value, "requires a gradient", "requires_grad_(True)")
 
 
-# What the three do with a gradient, by hand
-
-
-def moved(name: str, gradients: list[float], lr: float = 0.1, weight_decay: float = 0.0) -> float:
-    """Where a weight of 1 stands after these gradients."""
-    model = nn.Linear(1, 1, bias=False)
-    nn.init.ones_(model.weight)
-    optimizer = make_optimizer(model, name, lr=lr, weight_decay=weight_decay)
-    for gradient in gradients:
-        model.weight.grad = torch.full((1, 1), gradient)
-        optimizer.step()
-    return model.weight.item()
-
-
-def test_sgd_remembers_nine_tenths_of_its_last_move():
-    assert moved("sgd", [1.0, 1.0, 0.0]) == pytest.approx(1 - 0.1 * (1 + 1.9 + 1.71))
-
-
-@pytest.mark.parametrize("gradient", [1e-3, 1.0, 1e3])
-def test_the_first_step_of_adam_is_the_rate_whatever_the_gradient(gradient):
-    assert moved("adam", [gradient]) == pytest.approx(0.9, abs=1e-5)
-
-
-def test_adam_by_hand():
-    weight, mean, square = 1.0, 0.0, 0.0
-    gradients = [0.5, -2.0, 3.0, 0.1]
-    for step, gradient in enumerate(gradients, 1):
-        mean, square = 0.9 * mean + 0.1 * gradient, 0.999 * square + 0.001 * gradient**2
-        weight -= 0.1 * mean / (1 - 0.9**step) / (math.sqrt(square / (1 - 0.999**step)) + 1e-8)
-    assert moved("adam", gradients) == pytest.approx(weight, abs=1e-6)
-
-
-def test_adamw_shrinks_a_weight_that_has_no_gradient_and_adam_of_the_notes_does_not():
-    assert moved("adamw", [0.0] * 3, weight_decay=0.5) == pytest.approx((1 - 0.1 * 0.5) ** 3)
-    assert moved("adam", [0.0] * 3) == 1
-
-
 # Schedules
 
 

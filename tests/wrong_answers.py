@@ -139,156 +139,88 @@ WRONG_ANSWERS: dict[tuple[str, str], list[tuple[str, str]]] = {
             "a PIL image is wanted",
         ),
     ],
-    ("03_dataloader", "batch_sizes"): [
+    ("07_cuda", "mean_loss"): [
         (
-            "def my_sizes(count, batch_size, drop_last):\n    return [batch_size] * (count // batch_size)",
-            "in no batch",
+            "def my_mean_loss(losses, counts):\n"
+            "    total = sum(loss.item() * count for loss, count in zip(losses, counts))\n"
+            "    return torch.tensor(total / sum(counts))",
+            "it asks 3 times",
         ),
         (
-            "def my_sizes(count, batch_size, drop_last):\n"
-            "    return [len(range(count)[i : i + batch_size]) for i in range(0, count, batch_size)]",
-            "drop_last leaves it out",
+            "def my_mean_loss(losses, counts):\n    return sum(loss.detach() for loss in losses) / len(losses)",
+            "mean over the three batches",
         ),
         (
-            "def my_sizes(count, batch_size, drop_last):\n    return [batch_size] * -(-count // batch_size)",
-            "count += 4",
+            "def my_mean_loss(losses, counts):\n"
+            "    return sum(loss * count for loss, count in zip(losses, counts)) / sum(counts)",
+            "keeps the graphs",
         ),
         (
-            "def my_sizes(count, batch_size, drop_last):\n"
-            "    return [batch_size] * (count // batch_size) + ([] if drop_last else [count % batch_size])",
-            "a batch of 0 pictures",
-        ),
-        ("def my_sizes(count, batch_size, drop_last):\n    return count // batch_size", "a list of sizes"),
-    ],
-    ("03_dataloader", "collate"): [
-        (
-            "def my_collate(pairs):\n"
-            "    return torch.cat([image for image, mask in pairs]), torch.cat([mask for image, mask in pairs])",
-            "end to end",
-        ),
-        ("def my_collate(pairs):\n    images, masks = zip(*pairs)\n    return images, masks", "not one tensor"),
-        (
-            "def my_collate(pairs):\n    images, masks = zip(*pairs)\n"
-            "    return torch.stack(images, 1), torch.stack(masks, 1)",
-            "N in front",
-        ),
-        (
-            "def my_collate(pairs):\n    images, masks = zip(*pairs)\n"
-            "    return torch.stack(images[::-1]), torch.stack(masks)",
-            "in another order",
-        ),
-        (
-            "def my_collate(pairs):\n    return torch.stack([image for image, mask in pairs])",
-            "two tensors are expected",
+            "def my_mean_loss(losses, counts):\n"
+            "    return sum(loss.detach() * count for loss, count in zip(losses, counts))",
+            "divide it by their number",
         ),
     ],
-    ("03_dataloader", "split_by_scene"): [
+    ("07_cuda", "from_bytes"): [
+        ("def my_from_bytes(images):\n    return images / 255", "still missing"),
         (
-            "def my_split(stems, validation_scenes):\n    return stems[:-2], stems[-2:]",
-            "trained on, though 'apples'",
+            "def my_from_bytes(images):\n"
+            "    mean = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)\n"
+            "    std = torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)\n"
+            "    return (images - mean) / std",
+            "pixels from 0 to 1",
         ),
+        ("def my_from_bytes(images):\n    return images // 255", "float32 is wanted"),
         (
-            "def my_split(stems, validation_scenes):\n"
-            "    validation = [s for s in stems if s.split('_')[0] in validation_scenes]\n"
-            "    return [s for s in stems if s not in validation], validation",
-            "cut at its last underscore",
-        ),
-        (
-            "def my_split(stems, validation_scenes):\n"
-            "    validation = [s for s in stems if s.rpartition('_')[0] in validation_scenes]\n"
-            "    return stems, validation",
-            "on both sides",
-        ),
-        (
-            "def my_split(stems, validation_scenes):\n"
-            "    validation = [s for s in stems if s.rpartition('_')[0] in validation_scenes]\n"
-            "    return validation, [s for s in stems if s not in validation]",
-            "exchanged",
-        ),
-        (
-            "def my_split(stems, validation_scenes):\n"
-            "    validation = [s for s in stems if s.rpartition('_')[0] in validation_scenes]\n"
-            "    return [s for s in stems if s[:1] not in 'akl'], validation",
-            "on neither side",
+            "def my_from_bytes(images):\n"
+            "    mean = torch.tensor([0.485, 0.456, 0.406])\n"
+            "    return images / 255 - mean",
+            "view(3, 1, 1) puts them",
         ),
     ],
-    ("04_model", "new_head"): [
+    ("07_cuda", "accumulate"): [
         (
-            "def my_head(model, num_classes):\n"
-            "    model.classifier = torch.nn.Conv2d(8, num_classes, 1)\n"
+            "def my_accumulate(model, batches, criterion, optimizer):\n"
+            "    optimizer.zero_grad()\n"
+            "    for images, masks in batches:\n"
+            "        criterion(model(images), masks).backward()\n"
+            "    optimizer.step()\n"
             "    return model",
-            "with it the ASPP",
+            "many times too long",
         ),
         (
-            "def my_head(model, num_classes):\n    model.classifier[4].out_channels = num_classes\n    return model",
-            "a mere note",
-        ),
-        (
-            "def my_head(model, num_classes):\n"
-            "    model.classifier.append(torch.nn.Conv2d(21, num_classes, 1))\n"
+            "def my_accumulate(model, batches, criterion, optimizer):\n"
+            "    optimizer.zero_grad()\n"
+            "    for images, masks in batches:\n"
+            "        (criterion(model(images), masks) / len(batches)).backward()\n"
+            "    optimizer.step()\n"
             "    return model",
-            "behind the old last one",
+            "weigh by len(images)",
         ),
         (
-            "def my_head(model, num_classes):\n"
-            "    model.classifier[4] = torch.nn.Conv2d(960, num_classes, 1)\n"
+            "def my_accumulate(model, batches, criterion, optimizer):\n"
+            "    for images, masks in batches:\n"
+            "        (criterion(model(images), masks) * len(images) / 10).backward()\n"
+            "    optimizer.step()\n"
             "    return model",
-            "gives 256 channels",
+            "of the step before",
         ),
         (
-            "def my_head(model, num_classes):\n"
-            "    from torchvision.models.segmentation.deeplabv3 import DeepLabHead\n\n"
-            "    model.classifier = DeepLabHead(8, num_classes)\n"
+            "def my_accumulate(model, batches, criterion, optimizer):\n"
+            "    for images, masks in batches:\n"
+            "        optimizer.zero_grad()\n"
+            "        criterion(model(images), masks).backward()\n"
+            "        optimizer.step()\n"
             "    return model",
-            "the pretraining is gone",
-        ),
-    ],
-    ("04_model", "running_mean"): [
-        (
-            "def my_update(running_mean, features, momentum):\n"
-            "    return momentum * running_mean + (1 - momentum) * features.mean(dim=(0, 2, 3))",
-            "share of the new mean",
+            "one zero_grad and one step",
         ),
         (
-            "def my_update(running_mean, features, momentum):\n"
-            "    return (1 - momentum) * running_mean + momentum * features.mean()",
-            "all channels together",
-        ),
-        (
-            "def my_update(running_mean, features, momentum):\n    return features.mean(dim=(0, 2, 3))",
-            "the mean of the batch alone",
-        ),
-        (
-            "def my_update(running_mean, features, momentum):\n"
-            "    return (1 - momentum) * running_mean + momentum * features.mean(dim=(2, 3))",
-            "dim=(0, 2, 3)",
-        ),
-    ],
-    ("04_model", "freeze"): [
-        ("def my_freeze(model):\n    return model.eval()", "dropout is off too"),
-        (
-            "def my_freeze(model):\n"
-            "    for module in model.modules():\n"
-            "        if isinstance(module, torch.nn.BatchNorm2d):\n"
-            "            module.requires_grad_(False)\n"
+            "def my_accumulate(model, batches, criterion, optimizer):\n"
+            "    optimizer.zero_grad()\n"
+            "    for images, masks in batches:\n"
+            "        (criterion(model(images), masks) * len(images) / 10).backward()\n"
             "    return model",
-            "running means still move",
-        ),
-        (
-            "def my_freeze(model):\n"
-            "    for module in model.modules():\n"
-            "        if isinstance(module, torch.nn.BatchNorm2d):\n"
-            "            module.momentum = 0.0\n"
-            "    return model",
-            "still normalises by the batch",
-        ),
-        (
-            "def my_freeze(model):\n"
-            "    for module in model.modules():\n"
-            "        if isinstance(module, torch.nn.BatchNorm2d):\n"
-            "            module.eval().requires_grad_(False)\n"
-            "    return model",
-            "cannot learn any more",
+            "have not moved",
         ),
     ],
 }
