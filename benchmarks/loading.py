@@ -42,8 +42,8 @@ from seglib.transforms import joint_transform
 SIZE = (240, 320)  # (height, width)
 NOTES_SIZE = (960, 1280)
 BATCH_SIZE = 4
-# What the steps of joint_transform are called, by their class; its first one is a partial function, the resize.
-PART_OF = {"partial": "resize", "ColorJitter": "augment", "RandomCrop": "augment", "RandomHorizontalFlip": "augment"}
+PART_OF = {"Resize": "resize", "ScaleJitter": "augment", "RandomCrop": "augment", "RandomHorizontalFlip": "augment"}
+PART_OF |= {"ColorJitter": "augment"}
 
 
 class Clock:

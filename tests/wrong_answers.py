@@ -139,156 +139,135 @@ WRONG_ANSWERS: dict[tuple[str, str], list[tuple[str, str]]] = {
             "a PIL image is wanted",
         ),
     ],
-    ("03_dataloader", "batch_sizes"): [
+    ("08_when_to_stop", "patience"): [
         (
-            "def my_sizes(count, batch_size, drop_last):\n    return [batch_size] * (count // batch_size)",
-            "in no batch",
+            "def my_stop(scores, patience, least_change):\n"
+            "    for epoch in range(2, len(scores) + 1):\n"
+            "        if scores[epoch - 1] < scores[epoch - 2]:\n"
+            "            return epoch, epoch - 1\n"
+            "    return len(scores), len(scores)",
+            "it stops at the first fall",
         ),
         (
-            "def my_sizes(count, batch_size, drop_last):\n"
-            "    return [len(range(count)[i : i + batch_size]) for i in range(0, count, batch_size)]",
-            "drop_last leaves it out",
+            "def my_stop(scores, patience, least_change):\n"
+            "    best, best_epoch = -1, 0\n"
+            "    for epoch, score in enumerate(scores, 1):\n"
+            "        if score > best:\n"
+            "            best, best_epoch = score, epoch\n"
+            "        if epoch - best_epoch >= patience:\n"
+            "            return epoch, best_epoch\n"
+            "    return len(scores), best_epoch",
+            "every small rise counts",
         ),
         (
-            "def my_sizes(count, batch_size, drop_last):\n    return [batch_size] * -(-count // batch_size)",
-            "count += 4",
+            "def my_stop(scores, patience, least_change):\n"
+            "    best, best_epoch = -1, 0\n"
+            "    for epoch, score in enumerate(scores, 1):\n"
+            "        if score > best + least_change:\n"
+            "            best, best_epoch = score, epoch\n"
+            "        if epoch - best_epoch > patience:\n"
+            "            return epoch, best_epoch\n"
+            "    return len(scores), best_epoch",
+            "one epoch late",
         ),
         (
-            "def my_sizes(count, batch_size, drop_last):\n"
-            "    return [batch_size] * (count // batch_size) + ([] if drop_last else [count % batch_size])",
-            "a batch of 0 pictures",
-        ),
-        ("def my_sizes(count, batch_size, drop_last):\n    return count // batch_size", "a list of sizes"),
-    ],
-    ("03_dataloader", "collate"): [
-        (
-            "def my_collate(pairs):\n"
-            "    return torch.cat([image for image, mask in pairs]), torch.cat([mask for image, mask in pairs])",
-            "end to end",
-        ),
-        ("def my_collate(pairs):\n    images, masks = zip(*pairs)\n    return images, masks", "not one tensor"),
-        (
-            "def my_collate(pairs):\n    images, masks = zip(*pairs)\n"
-            "    return torch.stack(images, 1), torch.stack(masks, 1)",
-            "N in front",
-        ),
-        (
-            "def my_collate(pairs):\n    images, masks = zip(*pairs)\n"
-            "    return torch.stack(images[::-1]), torch.stack(masks)",
-            "in another order",
-        ),
-        (
-            "def my_collate(pairs):\n    return torch.stack([image for image, mask in pairs])",
-            "two tensors are expected",
-        ),
-    ],
-    ("03_dataloader", "split_by_scene"): [
-        (
-            "def my_split(stems, validation_scenes):\n    return stems[:-2], stems[-2:]",
-            "trained on, though 'apples'",
-        ),
-        (
-            "def my_split(stems, validation_scenes):\n"
-            "    validation = [s for s in stems if s.split('_')[0] in validation_scenes]\n"
-            "    return [s for s in stems if s not in validation], validation",
-            "cut at its last underscore",
-        ),
-        (
-            "def my_split(stems, validation_scenes):\n"
-            "    validation = [s for s in stems if s.rpartition('_')[0] in validation_scenes]\n"
-            "    return stems, validation",
-            "on both sides",
-        ),
-        (
-            "def my_split(stems, validation_scenes):\n"
-            "    validation = [s for s in stems if s.rpartition('_')[0] in validation_scenes]\n"
-            "    return validation, [s for s in stems if s not in validation]",
-            "exchanged",
-        ),
-        (
-            "def my_split(stems, validation_scenes):\n"
-            "    validation = [s for s in stems if s.rpartition('_')[0] in validation_scenes]\n"
-            "    return [s for s in stems if s[:1] not in 'akl'], validation",
-            "on neither side",
+            "def my_stop(scores, patience, least_change):\n"
+            "    best, best_epoch = -1, 0\n"
+            "    for epoch, score in enumerate(scores, 1):\n"
+            "        if score > best + least_change:\n"
+            "            best, best_epoch = score, epoch\n"
+            "        if epoch - best_epoch >= patience:\n"
+            "            return epoch, epoch\n"
+            "    return len(scores), len(scores)",
+            "not the last one",
         ),
     ],
-    ("04_model", "new_head"): [
+    ("08_when_to_stop", "safe_save"): [
+        ("def my_save(path, write):\n    with open(path, 'wb') as file:\n        write(file)", "half of the new one"),
         (
-            "def my_head(model, num_classes):\n"
-            "    model.classifier = torch.nn.Conv2d(8, num_classes, 1)\n"
-            "    return model",
-            "with it the ASPP",
+            "def my_save(path, write):\n"
+            "    path.unlink(missing_ok=True)\n"
+            "    part = path.with_suffix('.part')\n"
+            "    with open(part, 'wb') as file:\n"
+            "        write(file)\n"
+            "    part.rename(path)",
+            "the good file is gone",
         ),
         (
-            "def my_head(model, num_classes):\n    model.classifier[4].out_channels = num_classes\n    return model",
-            "a mere note",
+            "def my_save(path, write):\n"
+            "    part = path.with_suffix('.part')\n"
+            "    try:\n"
+            "        with open(part, 'wb') as file:\n"
+            "            write(file)\n"
+            "        part.replace(path)\n"
+            "    except OSError:\n"
+            "        pass",
+            "nobody is told",
         ),
         (
-            "def my_head(model, num_classes):\n"
-            "    model.classifier.append(torch.nn.Conv2d(21, num_classes, 1))\n"
-            "    return model",
-            "behind the old last one",
-        ),
-        (
-            "def my_head(model, num_classes):\n"
-            "    model.classifier[4] = torch.nn.Conv2d(960, num_classes, 1)\n"
-            "    return model",
-            "gives 256 channels",
-        ),
-        (
-            "def my_head(model, num_classes):\n"
-            "    from torchvision.models.segmentation.deeplabv3 import DeepLabHead\n\n"
-            "    model.classifier = DeepLabHead(8, num_classes)\n"
-            "    return model",
-            "the pretraining is gone",
-        ),
-    ],
-    ("04_model", "running_mean"): [
-        (
-            "def my_update(running_mean, features, momentum):\n"
-            "    return momentum * running_mean + (1 - momentum) * features.mean(dim=(0, 2, 3))",
-            "share of the new mean",
-        ),
-        (
-            "def my_update(running_mean, features, momentum):\n"
-            "    return (1 - momentum) * running_mean + momentum * features.mean()",
-            "all channels together",
-        ),
-        (
-            "def my_update(running_mean, features, momentum):\n    return features.mean(dim=(0, 2, 3))",
-            "the mean of the batch alone",
-        ),
-        (
-            "def my_update(running_mean, features, momentum):\n"
-            "    return (1 - momentum) * running_mean + momentum * features.mean(dim=(2, 3))",
-            "dim=(0, 2, 3)",
+            "def my_save(path, write):\n"
+            "    part = path.with_suffix('.part')\n"
+            "    with open(part, 'wb') as file:\n"
+            "        write(file)\n"
+            "    path.write_bytes(part.read_bytes())",
+            "rename, do not copy",
         ),
     ],
-    ("04_model", "freeze"): [
-        ("def my_freeze(model):\n    return model.eval()", "dropout is off too"),
+    ("09_predict", "own_size"): [
+        ("def my_mask(outputs, size):\n    return (outputs[0, 0] > 0).long()", "still has the model's size"),
         (
-            "def my_freeze(model):\n"
-            "    for module in model.modules():\n"
-            "        if isinstance(module, torch.nn.BatchNorm2d):\n"
-            "            module.requires_grad_(False)\n"
-            "    return model",
-            "running means still move",
+            "def my_mask(outputs, size):\n"
+            "    mask = (outputs > 0).float()\n"
+            "    return torch.nn.functional.interpolate(mask, size)[0, 0].long()",
+            "the mask has steps",
         ),
         (
-            "def my_freeze(model):\n"
-            "    for module in model.modules():\n"
-            "        if isinstance(module, torch.nn.BatchNorm2d):\n"
-            "            module.momentum = 0.0\n"
-            "    return model",
-            "still normalises by the batch",
+            "def my_mask(outputs, size):\n"
+            "    return (torch.nn.functional.interpolate(outputs, size[::-1], mode='bilinear')[0, 0] > 0).long()",
+            "Height and width are exchanged",
         ),
         (
-            "def my_freeze(model):\n"
-            "    for module in model.modules():\n"
-            "        if isinstance(module, torch.nn.BatchNorm2d):\n"
-            "            module.eval().requires_grad_(False)\n"
-            "    return model",
-            "cannot learn any more",
+            "def my_mask(outputs, size):\n"
+            "    return (torch.nn.functional.interpolate(outputs, size, mode='bilinear')[0, 0] > 0.5).long()",
+            "a logit is compared with 0.5",
+        ),
+    ],
+    ("09_predict", "precision_recall"): [
+        (
+            "def my_scores(matrix):\n"
+            "    return (matrix[1, 1] / matrix[1].sum()).item(), (matrix[1, 1] / matrix[:, 1].sum()).item()",
+            "the two are exchanged",
+        ),
+        (
+            "def my_scores(matrix):\n"
+            "    return (matrix[0, 0] / matrix[:, 0].sum()).item(), (matrix[0, 0] / matrix[0].sum()).item()",
+            "of the background",
+        ),
+        (
+            "def my_scores(matrix):\n    return [(matrix[1, 1] / matrix.sum()).item()] * 2",
+            "divided by all pixels",
+        ),
+    ],
+    ("09_predict", "spans"): [
+        (
+            "def my_spans(length, tile, overlap):\n"
+            "    return [(b, b + tile) for b in range(0, length - tile + 1, tile - overlap)]",
+            "The last tile has to reach the end",
+        ),
+        (
+            "def my_spans(length, tile, overlap):\n"
+            "    return [(b, min(b + tile, length)) for b in range(0, length, tile)]",
+            "share less than 10",
+        ),
+        (
+            "def my_spans(length, tile, overlap):\n"
+            "    return [(b, b + tile) for b in range(0, max(length - overlap, 1), tile - overlap)]",
+            "reaches over the edge",
+        ),
+        (
+            "def my_spans(length, tile, overlap):\n"
+            "    return [(b, min(b + tile, length)) for b in range(0, length, tile - overlap)]",
+            "lies in the one before",
         ),
     ],
 }

@@ -69,7 +69,7 @@ def export(model: nn.Module, state: dict, held_out: dict[str, float], path: Path
         "made_by": "tools/pretrain.py, on the pictures of tools/procedural.py and tools/render_pretraining.py",
         "num_classes": len(CLASS_NAMES),
         "class_names": list(CLASS_NAMES),
-        "sizes_height_width": state["sizes"],
+        "sizes_height_width": [list(size) for _, size, _ in STAGES],
         "procedural_pictures": state["drawn"],
         "path_traced_scenes": state["scenes"],
         "pictures_shown": state["shown"],
@@ -98,7 +98,7 @@ def main() -> None:
     device, criterion = torch.device("cpu"), make_loss("cross_entropy")
     model = build_deeplab(num_classes=len(CLASS_NAMES), weights=None, verbose=False)
     optimizer = make_optimizer(model, "adamw", lr=PEAK_LR, weight_decay=WEIGHT_DECAY)
-    state = {"drawn": 0, "shown": 0, "scenes": 0, "steps": 0, "seconds": 0.0, "earlier": 0.0, "sizes": []}
+    state = {"drawn": 0, "shown": 0, "scenes": 0, "steps": 0, "seconds": 0.0, "earlier": 0.0}
     args.folder.mkdir(parents=True, exist_ok=True)
     path = args.folder / "checkpoint.pt"
     if path.exists():
@@ -146,7 +146,6 @@ def main() -> None:
             "steps": state["steps"] + len(stream) * processes // batch_size,
             "seconds": state["seconds"] + seconds.item(),
             "earlier": state["earlier"],
-            "sizes": [*state["sizes"], *([] if list(size) in state["sizes"] else [list(size)])],
         }
         if rank == 0:
             save({"model": model.state_dict(), "optimizer": optimizer.state_dict(), "state": state}, path)

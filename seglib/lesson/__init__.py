@@ -8,7 +8,6 @@ from seglib.lesson.drawing import error_picture, overlay, to_labels, to_picture
 from seglib.lesson.exercises_files import check_pair_by_stem, check_upright
 from seglib.lesson.exercises_loaders import check_batch_sizes, check_collate, check_split_by_scene
 from seglib.lesson.exercises_masks import check_count_labels, check_mask_to_label
-from seglib.lesson.exercises_model import check_freeze, check_new_head, check_running_mean
 from seglib.lesson.exercises_start import check_iou, check_predict_threshold
 from seglib.lesson.exercises_transforms import check_denormalize, check_joint_flip, check_resize_mask
 from seglib.lesson.figures import new_figure, show
@@ -25,15 +24,12 @@ __all__ = [
     "check_collate",
     "check_count_labels",
     "check_denormalize",
-    "check_freeze",
     "check_iou",
     "check_joint_flip",
     "check_mask_to_label",
-    "check_new_head",
     "check_pair_by_stem",
     "check_predict_threshold",
     "check_resize_mask",
-    "check_running_mean",
     "check_split_by_scene",
     "check_upright",
     "epoch_parts",

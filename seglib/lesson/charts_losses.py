@@ -2,7 +2,6 @@
 
 import functools
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -20,7 +19,6 @@ LOSS_LINES = {
     "dice": {"color": GREEN, "linewidth": 2.0},
 }
 TRUTHS = {1.0: "fruit", 0.0: "background"}
-OWN, OTHER = "its own threshold", "the other's (MSE at 0, the rest at 0.5)"
 
 
 def pixel_loss(name: str, output: float, target: float) -> tuple[float, float]:
@@ -73,20 +71,6 @@ def one_pixel_curves(target: float = 1.0, at: float | None = None) -> Figure:
     axes[1].axhline(0, color="#888888", linewidth=0.8)
     figure.legend(loc="outside upper center", ncols=4, frameon=False, title=f"one pixel of {TRUTHS[target]}")
     return figure
-
-
-def best_scores(record: Mapping[str, Any]) -> dict[str, dict[str, list[float]]]:
-    """Of `benchmarks/losses.py`, each loss at its best rate: the IoU of its seeds, at its own threshold and the other.
-
-    Returns:
-        loss -> {OWN: one IoU a seed, OTHER: the same}.
-    """
-    scores = {}
-    for name, best in record["best"].items():
-        runs = [run for run in record["runs"] if (run["loss"], run["lr"]) == (name, best["lr"])]
-        other = "0.0" if name.startswith("mse") else "0.5"
-        scores[name] = {OWN: [run["iou"] for run in runs], OTHER: [run["iou_at"][other] for run in runs]}
-    return scores
 
 
 @styled

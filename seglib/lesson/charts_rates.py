@@ -87,7 +87,7 @@ def budget_curves(rows: Sequence[Row], ceiling: float | None = None) -> Figure:
 
 
 @styled
-def rate_curves(series: Mapping[str, Sequence[Row]], epoch: int) -> Figure:
+def optimizer_curves(series: Mapping[str, Sequence[Row]], epoch: int) -> Figure:
     """Draw the IoU of several optimizers, each over its own learning rates.
 
     Args:

@@ -25,17 +25,14 @@ def check_known_pixels(my_loss: Attempt) -> str:
         squares = (_OUTPUTS - masks) ** 2
         count = max(int(known.sum()), 1)
         ours, background = squares[known].sum().item(), _OUTPUTS[~known].square().sum().item()
-        typical = [
-            (
-                squares.mean().item(),
-                "255 is taken for a number, and its squared error is huge. Leave these pixels out.",
-            ),
+        typical = (
+            (squares.mean().item(), "255 is taken for a number, and (0.2 - 255) squared is large. Leave these out."),
             (ours / 8, "you leave out the pixels of 255 and divide by all pixels. Divide by those that count."),
             ((ours + background) / 8, "255 counts as background here. It means that nobody can say: leave it out."),
             (ours, "this is the sum. Divide it by the number of pixels that count."),
-        ]
+        )
         if not known.any():
-            typical.append((float("nan"), "no pixel counts, and 0 / 0 is NaN. One NaN ends a training: give back 0."))
+            typical += ((float("nan"), "no pixel counts, and 0 / 0 is NaN. One NaN ends a training: give back 0."),)
         _one_loss(result, moving, ours / count, typical, given, needs_gradient=bool(known.any()))
     return "The pixels that count, divided by their number, and 0 where there is none."
 

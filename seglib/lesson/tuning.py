@@ -1,20 +1,21 @@
 """Owns the short trainings of 05: any loss, optimizer and rate, from the same weights, measured on the way."""
 
-import copy
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
 
 from seglib.dataset import CustomDataset
 from seglib.device import pick_device, seed_everything
 from seglib.engine import train_one_epoch
-from seglib.lesson.measuring import Pairs, distances, iou_at, raw_outputs
 from seglib.loaders import make_loaders, read_split
 from seglib.losses import Loss, make_loss
+from seglib.metrics import confusion_matrix, iou
 from seglib.model import build_deeplab
 from seglib.optim import make_optimizer, make_schedule
 from seglib.transforms import image_transform, mask_transform
@@ -23,6 +24,7 @@ SIZE = (120, 160)  # (height, width)
 EPOCHS = 12  # 96 steps
 WARMUP = 8  # steps, if there is a schedule
 THRESHOLDS = (0.0, 0.5)  # on the raw output: that of a logit, and that of an intensity
+Pairs = Sequence[tuple[Tensor, Tensor]]
 
 # Two mistakes that train without an error. The guard lets them through because they happen behind it.
 MISTAKES = {
@@ -30,10 +32,7 @@ MISTAKES = {
         "mse, broadcast", lambda outputs, masks: ((outputs - masks[:, 0]) ** 2).mean(), make_loss("mse").activation, 0.5
     ),
     "bce, sigmoid twice": Loss(
-        "bce, sigmoid twice",
-        lambda outputs, masks: make_loss("bce")(outputs.sigmoid(), masks),
-        make_loss("bce").activation,
-        0.0,
+        "bce, sigmoid twice", lambda outputs, masks: make_loss("bce")(outputs.sigmoid(), masks), torch.sigmoid, 0.0
     ),
 }
 
@@ -74,8 +73,7 @@ def small_pairs(samples: Path, size: tuple[int, int] = SIZE) -> tuple[Pairs, Pai
     folders = samples / "images", samples / "masks"
     pictures = CustomDataset(*folders, image_transform(size), mask_transform(size))
     split = read_split(samples / "split.json")
-    train, validation = pictures.subset(split.train), pictures.subset(split.validation)
-    return [train[idx] for idx in range(len(train))], [validation[idx] for idx in range(len(validation))]
+    return list(pictures.subset(split.train)), list(pictures.subset(split.validation))
 
 
 def tune(train: Pairs, validation: Pairs, recipe: Recipe, epochs: int = EPOCHS, marks: Collection[int] = ()) -> Tuned:
@@ -108,18 +106,46 @@ def tune(train: Pairs, validation: Pairs, recipe: Recipe, epochs: int = EPOCHS, 
         tuned.seconds += time.perf_counter() - begin
         if epoch in marks or epoch == epochs:
             outputs, masks = raw_outputs(model, validation)
-            mark: dict[str, Any] = {"epoch": epoch, "train_loss": round(loss, 5)}
-            mark["iou"] = round(iou_at(outputs, masks, criterion.threshold or 0.0), 4)
+            own = criterion.threshold or 0.0
+            mark = {"epoch": epoch, "train_loss": round(loss, 5), "iou": round(iou_at(outputs, masks, own), 4)}
             mark["iou_at"] = {str(at): round(iou_at(outputs, masks, at), 4) for at in THRESHOLDS}
             tuned.marks.append(mark | {"moved": distances(model, start)})
     return tuned
 
 
-def go_on(tuned: Tuned, train: Pairs, criterion: Loss, epochs: int = 2, lr: float = 1e-3) -> nn.Module:
-    """Train a copy of a tuned model for some epochs more, with Adam at a constant rate, perhaps with another loss."""
-    model = copy.deepcopy(tuned.model)
-    train_dataloader, _ = make_loaders(train, train, batch_size=4)  # the second one is not used
-    optimizer = make_optimizer(model, "adam", lr)
-    for _ in range(epochs):
-        train_one_epoch(model, train_dataloader, criterion, optimizer, pick_device("cpu"))
-    return model
+@torch.inference_mode()
+def raw_outputs(model: nn.Module, pairs: Pairs) -> tuple[Tensor, Tensor]:
+    """One number for each pixel, before any activation or threshold, and the true masks.
+
+    Returns:
+        outputs (N, H, W) float32; of two classes, the difference of their logits. masks (N, H, W) int64.
+    """
+    model.eval()
+    batches = [(model(images)["out"], masks) for images, masks in DataLoader(pairs, batch_size=8)]  # type: ignore[arg-type]
+    outputs, masks = (torch.cat(parts) for parts in zip(*batches, strict=True))
+    one = outputs[:, 0] if outputs.shape[1] == 1 else outputs[:, 1] - outputs[:, 0]  # (N, H, W)
+    return one, masks[:, 0].long()
+
+
+def iou_at(outputs: Tensor, masks: Tensor, threshold: float) -> float:
+    """IoU of the object over all pixels, if an output above `threshold` means the object; both (N, H, W)."""
+    return iou(confusion_matrix((outputs > threshold).long(), masks))[1].item()
+
+
+def distances(model: nn.Module, start: dict[str, Tensor]) -> dict[str, float]:
+    """How far the weights have moved from `start`: the length of the way, and the way of the one that went farthest.
+
+    Returns:
+        "all", "backbone" and "head": the norm of w - w0 over these weights; "share", that of all, divided by the norm
+        of w0; and "farthest", the largest |w - w0| of any single weight.
+    """
+    squares, before, farthest = {"backbone": 0.0, "head": 0.0}, 0.0, 0.0
+    for name, parameter in model.named_parameters():
+        way = parameter.detach().double() - start[name]
+        squares["backbone" if name.startswith("backbone.") else "head"] += way.square().sum().item()
+        before += start[name].double().square().sum().item()
+        farthest = max(farthest, way.abs().max().item())
+    squares["all"] = squares["backbone"] + squares["head"]
+    lengths = {name: square**0.5 for name, square in squares.items()}
+    lengths |= {"share": lengths["all"] / before**0.5, "farthest": farthest}
+    return {name: float(f"{length:.4g}") for name, length in lengths.items()}

@@ -11,7 +11,7 @@ from PIL import Image
 from torch import nn
 
 from helpers import TinyModel
-from seglib.lesson import charts_losses, charts_rates, measuring, show, tuning
+from seglib.lesson import charts_losses, charts_rates, show, tuning
 from seglib.lesson.exercises_losses import check_dice_loss, check_known_pixels, check_momentum
 from seglib.lesson.loss_widget import loss_slider
 from seglib.losses import make_loss
@@ -91,14 +91,6 @@ def test_a_training_measures_where_it_is_told_to(pairs, loss):
         assert 0.9 * 1e-4 < moved["farthest"] < 1.5 * steps * 1e-4
 
 
-def test_a_copy_goes_on_and_the_model_stays(pairs):
-    tuned = tuning.Tuned(TinyModel(), make_loss("mse"))
-    before = {name: value.clone() for name, value in tuned.model.state_dict().items()}
-    model = tuning.go_on(tuned, pairs, tuning.MISTAKES["mse, broadcast"], epochs=1)
-    assert all(torch.equal(value, before[name]) for name, value in tuned.model.state_dict().items())
-    assert not torch.equal(model.classifier.weight, before["classifier.weight"])
-
-
 def test_distances_by_hand():
     model = TinyModel()
     for parameter in model.parameters():
@@ -107,7 +99,7 @@ def test_distances_by_hand():
     with torch.no_grad():
         model.backbone[0].weight[0, 0, 0] += 3.0  # a row of three
         model.classifier.bias -= 4.0
-    far = measuring.distances(model, start)
+    far = tuning.distances(model, start)
     count = sum(parameter.numel() for parameter in model.parameters())
     total = math.sqrt(27 + 16)
     assert far == pytest.approx(
@@ -129,11 +121,11 @@ def test_two_classes_are_read_as_the_difference_of_their_logits():
             return {"out": torch.stack([images[:, 0], 3 * images[:, 0]], dim=1)}
 
     pairs = [(torch.full((3, 2, 2), value), torch.ones(1, 2, 2)) for value in (-1.0, 0.5)]
-    outputs, masks = measuring.raw_outputs(TwoClasses(), pairs)
+    outputs, masks = tuning.raw_outputs(TwoClasses(), pairs)
     assert outputs.tolist() == [[[-2.0, -2.0]] * 2, [[1.0, 1.0]] * 2]
     assert masks.dtype == torch.int64
-    assert measuring.iou_at(outputs, masks, 0.0) == 0.5
-    assert measuring.iou_at(outputs, masks, -3.0) == 1.0
+    assert tuning.iou_at(outputs, masks, 0.0) == 0.5
+    assert tuning.iou_at(outputs, masks, -3.0) == 1.0
 
 
 # Benchmarks: what a notebook reads from them
@@ -160,9 +152,7 @@ def test_the_losses_are_judged_at_their_best_rate_and_mistakes_come_last(capsys)
     mse = best["mse"]
     assert (mse["lr"], mse["iou"], mse["iou_spread"], mse["edge"]) == (1e-3, 0.51, 0.01, False)
     assert mse["iou_at_0.5"] == 0.255
-    scores = charts_losses.best_scores({"best": best, "runs": runs})
-    assert scores["mse"] == {charts_losses.OWN: [0.5, 0.51, 0.52], charts_losses.OTHER: [0.5, 0.51, 0.52]}
-    assert scores["dice"][charts_losses.OTHER] == [0.25, 0.255, 0.26]
+    scores = {name: {"own": [0.5, 0.6], "other": [0.1, 0.2]} for name in best}
     show(charts_losses.loss_dots(scores), ALT)
 
 
@@ -192,7 +182,7 @@ def test_the_charts_can_be_shown():
     show(charts_losses.threshold_curves([0, 1], {"mse": [0.5, 0.6], "bce": [0.6, 0.5]}, {"mse": 0.5, "bce": 0}), ALT)
     show(charts_rates.sweep_curves(rows), ALT)
     show(charts_rates.budget_curves(rows, ceiling=0.9), ALT)
-    show(charts_rates.rate_curves({"one": rows, "two": rows}, epoch=3), ALT)
+    show(charts_rates.optimizer_curves({"one": rows, "two": rows}, epoch=3), ALT)
     show(charts_rates.schedule_curves({"poly": charts_rates.rates_of("poly", 9, 2, 1e-3)}), ALT)
 
 
