@@ -1,7 +1,8 @@
-"""Owns the training loop, the evaluation, and the record of how a training went. Explained in 06_training_loop."""
+"""Owns the training loop, the evaluation, and a whole training made of both. Explained in 06_training_loop."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from operator import length_hint
 
 import torch
 from torch import Tensor, nn
@@ -9,9 +10,9 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from tqdm import tqdm
 
-from seglib.errors import TrainingError
 from seglib.losses import Loss
 from seglib.metrics import confusion_matrix, iou, mean_iou
+from seglib.watch import History, Watch, mean_over_images
 
 Batches = Iterable[tuple[Tensor, Tensor]]
 
@@ -23,6 +24,7 @@ def train_one_epoch(
     optimizer: Optimizer,
     device: torch.device,
     schedule: LRScheduler | None = None,
+    watch: Watch | None = None,
 ) -> float:
     """Show the model every training picture once, and move its weights after each batch.
 
@@ -33,14 +35,17 @@ def train_one_epoch(
         optimizer: holds the parameters that move.
         device: where model and optimizer live; each batch is brought there.
         schedule: stepped after each batch.
+        watch: keeps the last good weights; one of its own by default.
 
     Returns:
         The mean loss over all images, each counted once, whatever the size of its batch.
 
     Raises:
-        TrainingError: there was no batch, or the loss is no longer a number.
+        TrainingError: there was no batch, or the loss is no longer a number; the model then has its last good weights.
     """
     model.train()
+    watch = watch or Watch(model, optimizer)
+    watch.begin()
     total_loss, count = torch.zeros((), device=device), 0
     for images, masks in train_dataloader:
         images = images.to(device, non_blocking=True, memory_format=torch.channels_last)
@@ -54,13 +59,14 @@ def train_one_epoch(
         loss = criterion(outputs, masks)
         count += len(images)
         total_loss += loss.detach() * len(images)
+        watch.step(total_loss / count)
 
         # Backward pass and optimization
         loss.backward()
         optimizer.step()
         if schedule:
             schedule.step()
-    return _mean_or_error(total_loss, count)
+    return mean_over_images(total_loss, count, watch)
 
 
 @dataclass(frozen=True)
@@ -77,7 +83,9 @@ class Evaluation:
 
 
 @torch.inference_mode()
-def evaluate(model: nn.Module, dataloader: Batches, criterion: Loss, device: torch.device) -> Evaluation:
+def evaluate(
+    model: nn.Module, dataloader: Batches, criterion: Loss, device: torch.device, watch: Watch | None = None
+) -> Evaluation:
     """Measure the model on pictures without changing it; `criterion` also says how to read its outputs.
 
     The model is in evaluation mode afterwards. Arguments and errors are those of `train_one_epoch`; `criterion` is the
@@ -94,33 +102,8 @@ def evaluate(model: nn.Module, dataloader: Batches, criterion: Loss, device: tor
         predicted = criterion.predict(outputs)  # (N, H, W)
         num_classes = max(2, outputs.shape[1])
         matrix = matrix + confusion_matrix(predicted, masks.view_as(predicted), num_classes)
-    return Evaluation(_mean_or_error(total_loss, count), matrix)
-
-
-def _mean_or_error(total_loss: Tensor, count: int) -> float:
-    if not count:
-        raise TrainingError(
-            "The dataloader gave no batch.",
-            "at least one picture",
-            "Check the dataset's length, and drop_last: it drops the only batch of a small dataset.",
-        )
-    mean = (total_loss / count).item()
-    if not torch.isfinite(torch.tensor(mean)):
-        raise TrainingError(
-            f"The loss became {mean}.",
-            "a finite number",
-            "Lower the learning rate, and look for pictures or masks that hold NaN. Start again from good weights.",
-        )
-    return mean
-
-
-@dataclass
-class History:
-    """How a training went, one entry an epoch."""
-
-    train_loss: list[float] = field(default_factory=list)
-    validation_loss: list[float] = field(default_factory=list)
-    validation_iou: list[float] = field(default_factory=list)
+    loss = mean_over_images(total_loss, count, watch, ", measured on the validation pictures")
+    return Evaluation(loss, matrix)
 
 
 def fit(
@@ -133,18 +116,35 @@ def fit(
     device: torch.device,
     schedule: LRScheduler | None = None,
     on_epoch: Callable[[History], None] | None = None,
+    on_step: Callable[[int, int, float], None] | None = None,
 ) -> History:
-    """Train for some epochs, measure on the validation pictures after each, and show a bar.
+    """Train for some epochs, measure on the validation pictures after each, and show a bar with the running loss.
 
-    Arguments are those of `train_one_epoch` and `evaluate`; `on_epoch` gets the history so far after each epoch.
+    Arguments and errors are those of `train_one_epoch` and `evaluate`; `on_epoch` gets the history so far after each
+    epoch, `on_step` is that of `Watch`. Interrupting the kernel stops the training, and so does a KeyboardInterrupt
+    that one of the two raises: the model keeps its weights, and the history of the whole epochs is returned.
     """
     history = History()
-    for _ in (bar := tqdm(range(epochs), unit="epoch")):
-        history.train_loss.append(train_one_epoch(model, train_dataloader, criterion, optimizer, device, schedule))
-        evaluation = evaluate(model, validation_dataloader, criterion, device)
-        history.validation_loss.append(evaluation.loss)
-        history.validation_iou.append(evaluation.iou)
-        bar.set_postfix(loss=f"{history.train_loss[-1]:.3f}", iou=f"{evaluation.iou:.3f}")
-        if on_epoch:
-            on_epoch(history)
+    with tqdm(total=epochs * length_hint(train_dataloader) or None, unit="step") as bar:
+
+        def tell(epoch: int, step: int, loss: float) -> None:
+            bar.set_postfix(epoch=epoch, loss=f"{loss:.3f}", refresh=False)
+            bar.update()
+            if on_step:
+                on_step(epoch, step, loss)
+
+        watch = Watch(model, optimizer, tell)
+        try:
+            for epoch in range(1, epochs + 1):
+                watch.epoch = epoch
+                train_loss = train_one_epoch(model, train_dataloader, criterion, optimizer, device, schedule, watch)
+                evaluation = evaluate(model, validation_dataloader, criterion, device, watch)
+                history.add(train_loss, evaluation.loss, evaluation.iou)
+                bar.set_description(f"IoU {evaluation.iou:.3f}")
+                if on_epoch:
+                    on_epoch(history)
+        except KeyboardInterrupt:
+            model.eval()  # as after a whole training
+            history.stopped = f"epoch {watch.epoch}, step {len(watch.rates)}"
+            bar.set_postfix_str(f"stopped in {history.stopped}")
     return history

@@ -16,7 +16,7 @@ PACKAGE = Path(seglib.__file__).parent
 FLOORS = [
     ["errors"],
     ["device", "files", "pictures"],
-    ["batches", "labels", "model", "losses", "optim", "metrics"],
+    ["batches", "labels", "model", "losses", "optim", "metrics", "watch"],
     ["dataset", "transforms"],
     ["loaders", "engine", "checkpoint"],
     ["predict", "doctor"],
@@ -37,6 +37,7 @@ LESSONS = {
     "metrics": "05_loss_and_optimizer",
     "batches": "03_dataloader",
     "loaders": "03_dataloader",
+    "watch": "06_training_loop",
     "engine": "06_training_loop",
     "checkpoint": "08_when_to_stop",
     "predict": "09_predict",
