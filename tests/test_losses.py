@@ -10,7 +10,7 @@ from helpers import check_message, quick
 from seglib.errors import SegError, ShapeError, TrainingError
 from seglib.losses import IGNORE_INDEX, make_loss
 
-BINARY = ["mse", "bce", "dice"]
+BINARY = ["mse", "bce", "dice", "bce_dice"]
 ALL = [*BINARY, "cross_entropy"]
 seeds = st.integers(0, 2**32 - 1)
 
@@ -48,6 +48,11 @@ def test_dice_by_hand():
     assert make_loss("dice")(OUTPUTS, MASKS).item() == pytest.approx(wanted)
 
 
+def test_bce_and_dice_are_added_up():
+    wanted = make_loss("bce")(OUTPUTS, MASKS) + make_loss("dice")(OUTPUTS, MASKS)
+    assert make_loss("bce_dice")(OUTPUTS, MASKS).item() == pytest.approx(wanted.item())
+
+
 def test_cross_entropy_by_hand():
     outputs = torch.tensor([[[[0.0, 1.0], [0.0, 9.0]], [[0.0, 2.0], [0.0, 9.0]], [[0.0, 3.0], [5.0, 9.0]]]])
     masks = torch.tensor([[[0, 1], [2, 255]]])
@@ -78,7 +83,7 @@ def test_cross_entropy_of_two_classes_is_bce_of_the_difference():
     assert make_loss("cross_entropy")(two, masks[:, 0].long()).item() == pytest.approx(wanted, rel=1e-5)
 
 
-# What all four share
+# What all of them share
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -249,7 +254,7 @@ def test_an_unknown_loss_is_refused_with_the_known_ones():
 # Reading outputs
 
 
-@pytest.mark.parametrize(("name", "wanted"), [("mse", 0), ("bce", 1), ("dice", 1)])
+@pytest.mark.parametrize(("name", "wanted"), [("mse", 0), ("bce", 1), ("dice", 1), ("bce_dice", 1)])
 def test_an_output_of_0_3_is_the_object_or_not_by_the_loss(name, wanted):
     outputs = torch.full((1, 1, 2, 2), 0.3)
     predicted = make_loss(name).predict(outputs)
@@ -257,7 +262,7 @@ def test_an_output_of_0_3_is_the_object_or_not_by_the_loss(name, wanted):
     assert (predicted == wanted).all()
 
 
-@pytest.mark.parametrize(("name", "threshold"), [("mse", 0.5), ("bce", 0.0), ("dice", 0.0)])
+@pytest.mark.parametrize(("name", "threshold"), [("mse", 0.5), ("bce", 0.0), ("dice", 0.0), ("bce_dice", 0.0)])
 def test_the_threshold_stands_where_the_probability_is_a_half(name, threshold):
     criterion = make_loss(name)
     outputs = torch.tensor([threshold - 0.01, threshold, threshold + 0.01]).view(1, 1, 1, 3)
