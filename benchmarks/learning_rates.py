@@ -8,7 +8,7 @@ between the weights and those at the start: of all, of the backbone, of the head
 - adam: the notes' Adam, at a constant rate, over five decades.
 - adamw: the same with a weight decay of 0.01, torch's default.
 - sgd: with momentum 0.9, at five rates.
-- groups: Adam, the backbone at a lower rate than the head.
+- groups: Adam, the backbone at a fifth of the head's rate.
 - schedules: Adam, the rate falling to 0 after a warm-up.
 - long: Adam at the notes' 1e-5 for the notes' 100 epochs, 800 steps.
 
@@ -17,26 +17,26 @@ between the weights and those at the start: of all, of the backbone, of the head
 
 import argparse
 import dataclasses
+import functools
 import json
 import statistics
 import sys
 from pathlib import Path
 
-import torch
-
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tools"), str(ROOT / "benchmarks")]
 
 from machine import machine
 from seglib.errors import TrainingError
 from seglib.lesson.tuning import SIZE, Recipe, small_pairs, tune
 from seglib.model import bundled_path
+from side_by_side import side_by_side
 
 ARMS = {
     "adam": [Recipe(lr=lr) for lr in (1e-7, 1e-6, 1e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2)],
     "adamw": [Recipe(optimizer="adamw", lr=lr, weight_decay=0.01) for lr in (3e-4, 1e-3, 3e-3)],
     "sgd": [Recipe(optimizer="sgd", lr=lr) for lr in (1e-4, 1e-3, 3e-3, 1e-2, 3e-2)],
-    "groups": [Recipe(lr=lr, head_lr=head_lr) for lr, head_lr in ((1e-4, 1e-3), (3e-4, 3e-3))],
+    "groups": [Recipe(lr=lr, head_lr=head_lr) for lr, head_lr in ((2e-4, 1e-3), (6e-4, 3e-3), (1e-3, 5e-3))],
     "schedules": [Recipe(lr=3e-3, schedule=name) for name in ("poly", "cosine")],
     "long": [Recipe()],
 }
@@ -44,6 +44,8 @@ EPOCHS = 8  # 64 steps
 LONG = 100  # epochs, those of the notes
 MARKS = (1, 3, 8, 25, 50, LONG)
 SEEDS = (0, 1, 2)
+
+pictures = functools.cache(small_pairs)  # decoded once in each process
 
 
 def key(row: dict) -> tuple:
@@ -73,6 +75,16 @@ def summary(runs: list[dict]) -> list[dict]:
     return rows
 
 
+def train(arm: str, recipe: Recipe, epochs: int, samples: Path, size: tuple[int, int]) -> dict:
+    """One training; returns the row that is stored."""
+    row = {"arm": arm, **dataclasses.asdict(recipe)}
+    try:
+        tuned = tune(*pictures(samples, size), recipe, epochs, MARKS)
+        return row | {"seconds": round(tuned.seconds, 1), "marks": tuned.marks}
+    except TrainingError as error:  # the loss is NaN
+        return row | {"diverged": error.found, "marks": []}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--samples", type=Path, default=ROOT / "data_samples")
@@ -90,25 +102,22 @@ def main() -> None:
         parser.error(f"{arguments.out.name} holds runs with other settings, or from other weights: move it away first")
     runs = before.get("runs", [])
     done = {key(run) for run in runs}
-    # Seeds outermost: if it is stopped early, all have had as much. The long ones, a third of the time, come last.
+    # The long ones first, for they take a third of the time; then seeds outermost: all have had as much if it stops.
     arms = [(arm, recipe) for arm, recipes in ARMS.items() if arm != "long" for recipe in recipes]
-    todo = [(arm, dataclasses.replace(recipe, seed=seed)) for seed in SEEDS for arm, recipe in arms]
-    todo += [("long", dataclasses.replace(ARMS["long"][0], seed=seed)) for seed in SEEDS]
-    train, validation = small_pairs(arguments.samples, tuple(arguments.size))
+    todo = [("long", dataclasses.replace(ARMS["long"][0], seed=seed)) for seed in SEEDS]
+    todo += [(arm, dataclasses.replace(recipe, seed=seed)) for seed in SEEDS for arm, recipe in arms]
+    cases = [
+        (arm, recipe, arguments.long if arm == "long" else arguments.epochs, arguments.samples, tuple(arguments.size))
+        for arm, recipe in todo
+        if key({"arm": arm, **dataclasses.asdict(recipe)}) not in done
+    ]
+    order = [key({"arm": arm, **dataclasses.asdict(recipe)}) for arm, recipe in todo]
     arguments.out.parent.mkdir(exist_ok=True)
-    for arm, recipe in todo:
-        row = {"arm": arm, **dataclasses.asdict(recipe)}
-        if key(row) in done:
-            continue
-        try:
-            tuned = tune(train, validation, recipe, arguments.long if arm == "long" else arguments.epochs, MARKS)
-            runs.append(row | {"seconds": round(tuned.seconds, 1), "marks": tuned.marks})
-        except TrainingError as error:  # the loss is NaN
-            runs.append(row | {"diverged": error.found, "marks": []})
-        print({**row, **(runs[-1]["marks"] or [{"diverged": True}])[-1]}, flush=True)
+    for row in side_by_side(train, cases):
+        print({**row, **(row["marks"] or [{"diverged": True}])[-1]}, flush=True)
+        runs = sorted([*runs, row], key=lambda run: order.index(key(run)))
         result = {"what": "IoU of fruit, and how far the weights moved, by optimizer and learning rate"}
-        result |= {"machine": machine(), "threads": torch.get_num_threads(), "settings": settings}
-        result |= {"summary": summary(runs), "runs": runs}
+        result |= {"machine": machine(), "settings": settings, "summary": summary(runs), "runs": runs}
         arguments.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8", newline="\n")
 
 

@@ -1,4 +1,4 @@
-"""Which loss gives the best masks? MSE, BCE, Dice and cross-entropy, and two mistakes, in short trainings.
+"""Which loss gives the best masks? MSE, BCE, Dice, the sum of the two, cross-entropy, and two mistakes.
 
 All start from the bundled weights and get the same: the 32 training pictures, 160 wide and 120 high, without
 augmentation, in batches of 4 in the same order, 96 steps of Adam with a poly schedule, three seeds, and the same three
@@ -14,25 +14,26 @@ the loss that they are a mistake in.
 """
 
 import argparse
+import functools
 import json
 import statistics
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
-import torch
-
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tools"), str(ROOT / "benchmarks")]
 
 from machine import machine
 from seglib.lesson.tuning import EPOCHS, MISTAKES, SIZE, THRESHOLDS, Recipe, small_pairs, tune
 from seglib.model import bundled_path
+from side_by_side import side_by_side
 
-LOSSES = ("mse", "bce", "dice", "cross_entropy")
+LOSSES = ("mse", "bce", "cross_entropy", "dice", "bce_dice")
 LEARNING_RATES = (3e-4, 1e-3, 3e-3)
 SEEDS = (0, 1, 2)
 SCHEDULE = "poly"
+
+pictures = functools.cache(small_pairs)  # decoded once in each process
 
 
 def summary(runs: list[dict]) -> dict:
@@ -60,15 +61,24 @@ def summary(runs: list[dict]) -> dict:
     return {"best": best, "table": table}
 
 
-def trainings(runs: list[dict]) -> Iterator[tuple[str, float, int]]:
-    """(loss, learning rate, seed) of what is still to be done; `runs` grows meanwhile."""
+def train(loss: str, lr: float, seed: int, epochs: int, samples: Path, size: tuple[int, int]) -> dict:
+    """One training; returns the row that is stored."""
+    tuned = tune(*pictures(samples, size), Recipe(loss, lr=lr, schedule=SCHEDULE, seed=seed), epochs)
+    mark = tuned.marks[-1]
+    row = {"loss": loss, "lr": lr, "seed": seed, "iou": mark["iou"], "iou_at": mark["iou_at"]}
+    return row | {"train_loss": mark["train_loss"], "seconds": round(tuned.seconds, 1)}
+
+
+def todo(runs: list[dict]) -> list[tuple[str, float, int]]:
+    """(loss, learning rate, seed) of what is to be run next; the mistakes once all losses have their best rate."""
     done = {(run["loss"], run["lr"], run["seed"]) for run in runs}
     # Seeds outermost: if it is stopped early, all losses have had as much.
-    todo = [(loss, lr, seed) for seed in SEEDS for lr in LEARNING_RATES for loss in LOSSES]
-    yield from [key for key in todo if key not in done]
+    grid = [(loss, lr, seed) for seed in SEEDS for lr in LEARNING_RATES for loss in LOSSES]
+    if left := [key for key in grid if key not in done]:
+        return left
     best = summary(runs)["best"]
-    todo = [(loss, best[loss.split(",")[0]]["lr"], seed) for seed in SEEDS for loss in MISTAKES]
-    yield from [key for key in todo if key not in done]
+    mistakes = [(loss, best[loss.split(",")[0]]["lr"], seed) for seed in SEEDS for loss in MISTAKES]
+    return [key for key in mistakes if key not in done]
 
 
 def main() -> None:
@@ -80,24 +90,21 @@ def main() -> None:
     arguments = parser.parse_args()
 
     story = json.loads(bundled_path().with_suffix(".json").read_text(encoding="utf-8"))
-    settings = {"height": arguments.size[0], "width": arguments.size[1], "epochs": arguments.epochs, "batch_size": 4}
+    size = tuple(arguments.size)
+    settings = {"height": size[0], "width": size[1], "epochs": arguments.epochs, "batch_size": 4}
     settings |= {"optimizer": "adam", "schedule": SCHEDULE, "weights": story["sha256"][:12]}
     before = json.loads(arguments.out.read_text(encoding="utf-8")) if arguments.out.exists() else {}
     if before and before["settings"] != settings:
         parser.error(f"{arguments.out.name} holds runs with other settings, or from other weights: move it away first")
     runs = before.get("runs", [])
-    train, validation = small_pairs(arguments.samples, tuple(arguments.size))
     arguments.out.parent.mkdir(exist_ok=True)
-    for loss, lr, seed in trainings(runs):
-        tuned = tune(train, validation, Recipe(loss, lr=lr, schedule=SCHEDULE, seed=seed), arguments.epochs)
-        mark = tuned.marks[-1]
-        row = {"loss": loss, "lr": lr, "seed": seed, "iou": mark["iou"], "iou_at": mark["iou_at"]}
-        runs.append(row | {"train_loss": mark["train_loss"], "seconds": round(tuned.seconds, 1)})
-        print(runs[-1], flush=True)
-        result = {"what": "IoU of fruit on the validation pictures, by loss, learning rate and threshold"}
-        result |= {"machine": machine(), "threads": torch.get_num_threads(), "settings": settings}
-        result |= {**summary(runs), "runs": runs}
-        arguments.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8", newline="\n")
+    while cases := todo(runs):
+        for row in side_by_side(train, [(*case, arguments.epochs, arguments.samples, size) for case in cases]):
+            print(row, flush=True)
+            runs = sorted([*runs, row], key=lambda run: (run["seed"], run["lr"], run["loss"]))
+            result = {"what": "IoU of fruit on the validation pictures, by loss, learning rate and threshold"}
+            result |= {"machine": machine(), "settings": settings, **summary(runs), "runs": runs}
+            arguments.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8", newline="\n")
     print(json.dumps(summary(runs)["best"], indent=1))
 
 
