@@ -82,8 +82,8 @@ MUTANTS = [
             ),
             ("    total_loss, count, matrix = ", "    ious: list[float] = []\n    total_loss, count, matrix = "),
             (
-                "return Evaluation(_mean_or_error(total_loss, count), matrix)",
-                "return Evaluation(_mean_or_error(total_loss, count), matrix, sum(ious) / len(ious))",
+                "return Evaluation(loss, matrix)",
+                "return Evaluation(loss, matrix, sum(ious) / len(ious))",
             ),
             (
                 "    matrix: Tensor  # (C, C) int64, rows are the truth\n",
@@ -200,6 +200,112 @@ MUTANTS = [
         "seglib/model.py",
         (("is None else batchnorm_momentum\n", "is None else batchnorm_momentum / 10\n"),),
         ("04_model",),
+    ),
+    Mutant(
+        "let a loss broadcast",
+        "seglib/losses.py",
+        (
+            (
+                "        right = tuple(masks.shape) == wanted and masks.is_floating_point()\n",
+                "        right = masks.is_floating_point()\n",
+            ),
+        ),
+        ("05_loss_and_optimizer",),
+    ),
+    Mutant(
+        "give each loss the threshold of the other",
+        "seglib/losses.py",
+        (
+            ('Loss("mse", _mse, _intensity, 0.5)', 'Loss("mse", _mse, _intensity, 0.0)'),
+            ('Loss("bce", _bce, torch.sigmoid, 0.0)', 'Loss("bce", _bce, torch.sigmoid, 0.5)'),
+        ),
+        ("05_loss_and_optimizer",),
+    ),
+    Mutant(
+        "count ignored pixels as background in the loss",
+        "seglib/losses.py",
+        (("    return (pixel_losses * known).sum() / known.sum().clamp(min=1)", "    return pixel_losses.mean()"),),
+        ("05_loss_and_optimizer",),
+    ),
+    Mutant(
+        "divide the loss by all pixels, ignored ones too",
+        "seglib/losses.py",
+        (("/ known.sum().clamp(min=1)", "/ known.numel()"),),
+        ("05_loss_and_optimizer",),
+    ),
+    Mutant(
+        "count ignored pixels in the confusion matrix",
+        "seglib/metrics.py",
+        (
+            (
+                "    predicted, target = predicted[known], target[known]\n",
+                "    target = target.where(known, torch.zeros_like(target))\n",
+            ),
+        ),
+        ("05_loss_and_optimizer",),
+    ),
+    Mutant(
+        "NaN for a batch without a known pixel",
+        "seglib/losses.py",
+        (("known.sum().clamp(min=1)", "known.sum()"),),
+        ("05_loss_and_optimizer",),
+    ),
+    Mutant(
+        "give the head the rate of the backbone",
+        "seglib/optim.py",
+        (("in ((backbone, lr), (head, head_lr)):", "in ((backbone, lr), (head, lr)):"),),
+        ("05_loss_and_optimizer",),
+    ),
+    Mutant(
+        "train without zero_grad",
+        "seglib/engine.py",
+        (("        optimizer.zero_grad()\n", ""),),
+        ("06_training_loop",),
+    ),
+    Mutant(
+        "step before backward",
+        "seglib/engine.py",
+        (
+            (
+                "        loss.backward()\n        optimizer.step()\n",
+                "        optimizer.step()\n        loss.backward()\n",
+            ),
+        ),
+        ("06_training_loop",),
+    ),
+    Mutant(
+        "count four images for every batch",
+        "seglib/engine.py",
+        (
+            (
+                "        count += len(images)\n        total_loss += loss.detach() * len(images)\n",
+                "        count += 4\n        total_loss += loss.detach() * len(images)\n",
+            ),
+        ),
+        ("06_training_loop",),
+    ),
+    Mutant(
+        "average of batch averages",
+        "seglib/engine.py",
+        (
+            (
+                "        count += len(images)\n        total_loss += loss.detach() * len(images)\n",
+                "        count += 1\n        total_loss += loss.detach()\n",
+            ),
+        ),
+        ("06_training_loop",),
+    ),
+    Mutant(
+        "evaluation mode while training",
+        "seglib/engine.py",
+        (("    model.train()\n", "    model.eval()\n"),),
+        ("06_training_loop",),
+    ),
+    Mutant(
+        "leave the weights as a NaN made them",
+        "seglib/watch.py",
+        (("                live.copy_(kept)\n", "                pass\n"),),
+        ("06_training_loop",),
     ),
 ]
 
