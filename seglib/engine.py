@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from seglib.losses import Loss
 from seglib.metrics import confusion_matrix, iou, mean_iou
+from seglib.precision import finish
 from seglib.watch import History, Watch, mean_over_images
 
 Batches = Iterable[tuple[Tensor, Tensor]]
@@ -31,11 +32,9 @@ def train_one_epoch(
     Args:
         model: maps images to {"out": (N, C, H, W)}.
         train_dataloader: batches of images (N, 3, H, W) and masks, in the shape that `criterion` asks for.
-        criterion: the loss.
-        optimizer: holds the parameters that move.
+        criterion, optimizer: the loss, and what moves the parameters.
         device: where model and optimizer live; each batch is brought there.
-        schedule: stepped after each batch.
-        watch: keeps the last good weights; one of its own by default.
+        schedule, watch: stepped after each batch; keeps the last good weights, one of its own by default.
 
     Returns:
         The mean loss over all images, each counted once, whatever the size of its batch.
@@ -50,6 +49,7 @@ def train_one_epoch(
     for images, masks in train_dataloader:
         images = images.to(device, non_blocking=True, memory_format=torch.channels_last)
         masks = masks.to(device, non_blocking=True)
+        images, masks = finish(images, masks)  # bytes become floats here, on the device
         optimizer.zero_grad()
 
         # Forward pass
@@ -96,6 +96,7 @@ def evaluate(
     for images, masks in dataloader:
         images = images.to(device, non_blocking=True, memory_format=torch.channels_last)
         masks = masks.to(device, non_blocking=True)
+        images, masks = finish(images, masks)  # bytes become floats here, on the device
         outputs = model(images)["out"]
         total_loss += criterion(outputs, masks) * len(images)
         count += len(images)
@@ -120,9 +121,8 @@ def fit(
 ) -> History:
     """Train for some epochs, measure on the validation pictures after each, and show a bar with the running loss.
 
-    Arguments and errors are those of `train_one_epoch` and `evaluate`; `on_epoch` gets the history so far after each
-    epoch, `on_step` is that of `Watch`. Interrupting the kernel stops the training, and so does a KeyboardInterrupt
-    that one of the two raises: the model keeps its weights, and the history of the whole epochs is returned.
+    Arguments and errors are as above; `on_epoch` gets the history so far after each epoch, `on_step` is `Watch`'s. A
+    KeyboardInterrupt, of the kernel or raised by one of the two, ends it: the weights and the whole epochs are kept.
     """
     history = History()
     with tqdm(total=epochs * length_hint(train_dataloader) or None, unit="step") as bar:

@@ -11,8 +11,8 @@ from torchvision.transforms import InterpolationMode, v2
 from seglib.errors import ShapeError
 from seglib.labels import resize_labels
 from seglib.pictures import IGNORE_INDEX
+from seglib.precision import IMAGENET_MEAN, IMAGENET_STD
 
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # red, green, blue; torchvision's docs
 Size = tuple[int, int]  # (height, width) in pixels
 NOTES_SIZE: Size = (960, 1280)  # the notes' "1280x960"
 

@@ -15,9 +15,10 @@ PACKAGE = Path(seglib.__file__).parent
 # The floors, ground first. `errors` lies under everything; `dataset` stands on `files`, `pictures` and `labels`.
 FLOORS = [
     ["errors"],
-    ["device", "files", "pictures"],
-    ["batches", "labels", "model", "losses", "optim", "metrics", "watch"],
+    ["cache", "device", "files", "pictures", "precision", "watch"],
+    ["batches", "labels", "model", "losses", "optim", "metrics"],
     ["dataset", "transforms"],
+    ["fast"],
     ["loaders", "engine", "checkpoint"],
     ["predict", "doctor"],
     ["train"],
@@ -25,7 +26,10 @@ FLOORS = [
 FLOOR_OF = {module: floor for floor, modules in enumerate(FLOORS) for module in modules}
 LESSONS = {
     "errors": "01_dataset",
+    "cache": "07_cuda",
     "device": "07_cuda",
+    "fast": "07_cuda",
+    "precision": "07_cuda",
     "files": "01_dataset",
     "pictures": "01_dataset",
     "dataset": "01_dataset",
