@@ -18,6 +18,7 @@ RUN_ENV = {
     "TQDM_DISABLE": "1",
     "PYTHONHASHSEED": "0",
     "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+    "KINETO_LOG_LEVEL": "99",  # torch's profiler says on stderr when it begins, with the time
 }
 
 SETUP_CELL = """\

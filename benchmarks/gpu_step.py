@@ -1,0 +1,304 @@
+"""What does each way to make training fast bring on a GPU, alone and all together, against the notes' loop as written?
+
+For each model and batch size, at 1280 wide and 960 high, in this order: the notes' loop; that loop with one thing
+changed, for each thing; all of them, which is `seglib`'s own `train_one_epoch` on a `FastDataset`; the notes' loop once
+more, so that a machine that drifts shows. Random weights: speed does not depend on them, and nothing is downloaded.
+
+Of each way: images a second with pictures from the loader; images a second of the step alone, on a batch that is on the
+device already; peak memory; the share of the GPU's bfloat16 matrix rate, which is measured first. A last part trains
+the small model in both ways, three seeds, and compares the IoU.
+
+    python benchmarks/gpu_step.py                 writes benchmarks/results/gpu_step.json, after each way
+    python benchmarks/gpu_step.py --tiny          a minute on a CPU, to see that it runs; with --out FILE
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn, optim
+from torch.utils.data import DataLoader
+from torch.utils.flop_counter import FlopCounterMode
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
+
+from machine import machine
+from seglib.dataset import CustomDataset
+from seglib.device import Timer, memory, pick_device, seed_everything
+from seglib.engine import evaluate, train_one_epoch
+from seglib.fast import FastDataset
+from seglib.lesson.leaking import write_small
+from seglib.loaders import make_loaders, read_split
+from seglib.losses import make_loss
+from seglib.model import BUNDLED, build_deeplab
+from seglib.optim import make_optimizer, make_schedule
+from seglib.precision import finish, use_bfloat16
+from seglib.transforms import image_transform, joint_transform, mask_transform
+
+Batch = tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True)
+class Way:
+    """The notes' loop is the one with nothing changed."""
+
+    name: str
+    workers: int = 0
+    bytes: bool = False  # FastDataset with its cache, normalised on the device; pinned and copied without waiting
+    item: bool = True  # read the loss in every step
+    channels_last: bool = False
+    tf32: bool | None = None  # None is torch's own choice: in convolutions yes, in matrix products no
+    precision: torch.dtype = torch.float32
+    fused: bool = False  # Adam in one kernel
+    tuned: bool = False  # cuDNN tries its algorithms
+    compiled: bool = False
+    ours: bool = False
+
+
+def ways(workers: int) -> list[Way]:
+    notes = Way("the notes' loop")
+    return [
+        notes,
+        Way("workers", workers=workers),
+        Way("bytes and a cache", bytes=True),
+        Way("no .item()", item=False),
+        Way("channels-last", channels_last=True),
+        Way("TF32 nowhere", tf32=False),
+        Way("TF32 everywhere", tf32=True),
+        Way("bfloat16", precision=torch.bfloat16),
+        Way("float16 with a scaler", precision=torch.float16),
+        Way("fused Adam", fused=True),
+        Way("cuDNN tries", tuned=True),
+        Way("torch.compile", compiled=True),
+        Way(
+            "all together",
+            workers=workers,
+            bytes=True,
+            item=False,
+            channels_last=True,
+            tf32=True,
+            precision=torch.bfloat16,
+            fused=True,
+            tuned=True,
+            compiled=True,
+            ours=True,
+        ),
+        Way("the notes' loop, again"),
+    ]
+
+
+@dataclass
+class Training:
+    """A model, its optimizer and a way to train it; `epoch(batches)` runs the loop."""
+
+    way: Way
+    model: nn.Module
+    optimizer: optim.Optimizer
+    device: torch.device
+
+    def epoch(self, batches: Iterable[Batch]) -> float:
+        if self.way.ours:
+            return train_one_epoch(self.model, batches, make_loss("mse"), self.optimizer, self.device)
+        return self._notes_epoch(batches)
+
+    def _notes_epoch(self, batches: Iterable[Batch]) -> float:
+        way, criterion, device = self.way, nn.MSELoss(reduction="mean"), self.device
+        scaler = torch.amp.GradScaler(device.type, enabled=way.precision == torch.float16)
+        layout = torch.channels_last if way.channels_last else torch.contiguous_format
+        self.model.train()
+        total_loss: Any = 0
+        count = 0
+        for images, masks in batches:
+            images = images.to(device, non_blocking=way.bytes, memory_format=layout)
+            masks = masks.to(device, non_blocking=way.bytes)
+            images, masks = finish(images, masks)
+            self.optimizer.zero_grad()
+            with torch.autocast(device.type, way.precision, enabled=way.precision != torch.float32):
+                outputs = self.model(images)["out"]
+            loss = criterion(outputs.float(), masks.float())
+            count += 4
+            total_loss += loss.item() if way.item else loss.detach()
+            scaler.scale(loss).backward()
+            scaler.step(self.optimizer)
+            scaler.update()
+        return float(total_loss) / count
+
+
+def start(way: Way, name: str, device: torch.device, backend: str) -> Training:
+    """Model and optimizer as the way wants them; sets the switches that torch keeps for all."""
+    torch.set_float32_matmul_precision("high" if way.tf32 else "highest")
+    torch.backends.cudnn.allow_tf32 = way.tf32 is not False
+    torch.backends.cudnn.benchmark = way.tuned
+    seed_everything(0)
+    model = build_deeplab(name, weights=None, verbose=False)
+    model = model.to(device, memory_format=torch.channels_last if way.channels_last else torch.contiguous_format)
+    if way.ours:
+        use_bfloat16(model)
+    if way.compiled:
+        model.compile(backend=backend)
+    fused = {"fused": True} if way.fused else {}
+    return Training(way, model, optim.Adam(model.parameters(), lr=1e-5, **fused), device)
+
+
+def loader(way: Way, folders: tuple[Path, Path], size: tuple[int, int], batch: int) -> Iterable[Batch]:
+    """Pictures as the way wants them: float32 through PIL, or bytes that are cached."""
+    options: dict[str, Any] = {"batch_size": batch, "shuffle": True, "drop_last": True, "num_workers": way.workers}
+    options |= {"persistent_workers": way.workers > 0}
+    if not way.bytes:
+        return DataLoader(CustomDataset(*folders, image_transform(size), mask_transform(size)), **options)
+    return DataLoader(FastDataset(*folders, size, cache_gib=8), pin_memory=torch.cuda.is_available(), **options)
+
+
+def endless(batches: Iterable[Batch]) -> Iterator[Batch]:
+    while True:
+        yield from batches
+
+
+def take(batches: Iterator[Batch], number: int) -> Iterator[Batch]:
+    for _ in range(number):
+        yield next(batches)
+
+
+def seconds_of(work: Callable[[], object], device: torch.device, rounds: int) -> float:
+    """The median of some rounds, on a clock that waits for the GPU."""
+    times = []
+    for _ in range(rounds):
+        with Timer(device) as timer:
+            work()
+        times.append(timer.seconds)
+    return statistics.median(times)
+
+
+def matrix_rate(device: torch.device, side: int, rounds: int = 9) -> float:
+    """Operations a second of a product of two bfloat16 matrices: the best that this device does."""
+    left, right = (torch.randn(side, side, device=device, dtype=torch.bfloat16) for _ in range(2))
+    seconds_of(lambda: left @ right, device, 3)
+    return 2 * side**3 / seconds_of(lambda: [left @ right for _ in range(10)], device, rounds) * 10
+
+
+def operations(name: str, batch: int, size: tuple[int, int]) -> float:
+    """Multiplications and additions of forward and backward pass, counted without computing, on the device "meta"."""
+    model = build_deeplab(name, weights=None, verbose=False).to("meta").train()
+    counter = FlopCounterMode(display=False)
+    with counter:
+        model(torch.empty(batch, 3, *size, device="meta"))["out"].sum().backward()
+    return float(counter.get_total_flops())
+
+
+def measure(way: Way, name: str, batch: int, folders: tuple[Path, Path], arguments: argparse.Namespace) -> dict:
+    """Images a second with the loader and without, and the peak of memory; an error, out of memory too, is told."""
+    device, size, steps = arguments.device, tuple(arguments.size), arguments.steps
+    row: dict[str, Any] = {"way": way.name, "model": name, "batch_size": batch}
+    try:
+        training = start(way, name, device, arguments.backend)
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)
+        batches = endless(loader(way, folders, size, batch))
+        training.epoch(take(batches, max(3, arguments.warm)))  # compiles, fills caches, starts workers
+        seconds = seconds_of(lambda: training.epoch(take(batches, steps)), device, arguments.rounds)
+        row["images_a_second_with_the_loader"] = round(batch * steps / seconds, 2)
+        one = tuple(tensor.to(device) for tensor in next(batches))
+        training.epoch([one] * 2)
+        seconds = seconds_of(lambda: training.epoch([one] * steps), device, arguments.rounds)
+        row["images_a_second_of_the_step"] = round(batch * steps / seconds, 2)
+        row["share_of_the_matrix_rate"] = round(
+            operations(name, batch, size) * steps / seconds / arguments.matrix_rate, 4
+        )
+        row["peak_gib"] = round(memory(device)["peak"] / 2**30, 2)
+    except (RuntimeError, ValueError) as error:
+        row["error"] = f"{type(error).__name__}: {str(error).splitlines()[0][:160]}"
+    return row
+
+
+def train(together: bool, seed: int, folders: tuple[Path, Path], split: Any, size: Any, arguments: Any) -> float:
+    """The IoU of the small model after the same training, in float32 from floats, or in bfloat16 from bytes."""
+    seed_everything(seed)
+    torch.set_float32_matmul_precision("high" if together else "highest")
+    joint = joint_transform(size, train=True)
+    if together:
+        dataset: CustomDataset = FastDataset(*folders, size, joint_transform=joint, cache_gib=2)
+    else:
+        dataset = CustomDataset(*folders, joint_transform=joint)
+    measured = CustomDataset(*folders, joint_transform=joint_transform(size, train=False)).subset(split.validation)
+    loaders = make_loaders(dataset.subset(split.train), list(measured), batch_size=4, seed=seed)
+    model, criterion = build_deeplab(BUNDLED, verbose=False).to(arguments.device), make_loss("bce")
+    if together:
+        use_bfloat16(model)
+    optimizer = make_optimizer(model, "adamw", lr=2e-3, weight_decay=1e-4)
+    steps = arguments.epochs * len(loaders[0])
+    schedule = make_schedule(optimizer, "poly", steps, warmup=min(8, steps // 4))
+    for _ in range(arguments.epochs):
+        train_one_epoch(model, loaders[0], criterion, optimizer, arguments.device, schedule)
+    return evaluate(model, loaders[1], criterion, arguments.device).iou
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--models", nargs="*", default=["deeplabv3_resnet50", "deeplabv3_resnet101"])
+    parser.add_argument("--batches", type=int, nargs="*", default=[4, 8, 16])
+    parser.add_argument("--size", type=int, nargs=2, default=(960, 1280), help="height width")
+    parser.add_argument("--ways", nargs="*", help="only these")
+    parser.add_argument("--workers", type=int, default=8)
+    parser.add_argument("--steps", type=int, default=8, help="in a round")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--warm", type=int, default=4, help="steps before anything is measured")
+    parser.add_argument("--side", type=int, default=8192, help="of the matrices")
+    parser.add_argument("--epochs", type=int, default=9, help="of the trainings that are compared by IoU")
+    parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
+    parser.add_argument("--tiny", action="store_true")
+    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "gpu_step.json")
+    arguments = parser.parse_args()
+    arguments.backend = "eager" if arguments.tiny else "inductor"  # traced, but not translated: that takes minutes
+    if arguments.tiny:
+        arguments.models, arguments.batches, arguments.size = [BUNDLED], [2], (48, 64)
+        arguments.workers, arguments.steps, arguments.rounds, arguments.warm = 1, 1, 1, 1
+        arguments.side, arguments.epochs, arguments.seeds = 256, 1, [0]
+    arguments.device = pick_device()
+    arguments.matrix_rate = matrix_rate(arguments.device, arguments.side)
+    gpu = torch.cuda.get_device_name(arguments.device) if arguments.device.type == "cuda" else None
+    result: dict[str, Any] = {"what": "training on a GPU, the notes' loop and each way to make it faster"}
+    result |= {"machine": {**machine(), "gpu": gpu}, "height": arguments.size[0], "width": arguments.size[1]}
+    result |= {"matrix_rate_tera": round(arguments.matrix_rate / 1e12, 2), "rows": [], "iou": {}}
+
+    def store() -> None:
+        arguments.out.parent.mkdir(exist_ok=True)
+        arguments.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8", newline="\n")
+
+    with tempfile.TemporaryDirectory() as scratch:
+        samples = CustomDataset(ROOT / "data_samples/images", ROOT / "data_samples/masks")
+        split = read_split(ROOT / "data_samples/split.json")
+        files = samples.subset(split.train[:4]) if arguments.tiny else samples
+        if arguments.tiny:
+            files = write_small(files, Path(scratch) / "tiny", size=tuple(arguments.size))
+        folders = files.image_folder, files.mask_folder
+        for name in arguments.models:
+            for batch in arguments.batches:
+                for way in ways(arguments.workers):
+                    if not arguments.ways or way.name in arguments.ways:
+                        begin = time.perf_counter()
+                        row = measure(way, name, batch, folders, arguments)
+                        result["rows"].append(row)
+                        print(row, f"({time.perf_counter() - begin:.0f} s)", flush=True)
+                        store()
+        small = (48, 64) if arguments.tiny else (240, 320)
+        for kind, together in (("float32", False), ("all together", True)):
+            for seed in arguments.seeds:
+                score = train(together, seed, (samples.image_folder, samples.mask_folder), split, small, arguments)
+                result["iou"].setdefault(kind, []).append(round(score, 4))
+                print(kind, seed, score, flush=True)
+                store()
+
+
+if __name__ == "__main__":
+    main()

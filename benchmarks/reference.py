@@ -1,0 +1,266 @@
+"""Ours against a recipe like torchvision's reference for segmentation: images a second, and IoU after equal time.
+
+The reference recipe is written here from its published description (torchvision's references/segmentation, its README
+and the defaults that it states): each picture scaled at random so that its shorter side is 0.5 to 2 times the wanted
+one, mirrored in half of all cases, cropped at random, padded where it is too small and ignored there; SGD with momentum
+0.9 and weight decay 1e-4; a learning rate that falls with the power 0.9 of the remaining iterations; cross-entropy, and
+half of the auxiliary head's; the auxiliary head at ten times the rate; incomplete batches dropped.
+
+Both get the same model, weights, pictures, size, batch, workers and machine, and the same tuning: four learning rates
+each, on a seed of their own, the best by validation IoU. Then equal seconds of training for each of three seeds: speed
+is measured first, and the number of steps is what fits into the time, so that each schedule ends when its time ends.
+Measuring the IoU is not counted.
+
+    python benchmarks/reference.py [--seconds 60]       writes benchmarks/results/reference.json
+    python benchmarks/reference.py --tiny               a minute on a CPU, to see that it runs; with --out FILE
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torchvision import tv_tensors
+from torchvision.transforms import v2
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
+
+from machine import machine
+from seglib.dataset import CustomDataset
+from seglib.device import Timer, pick_device, seed_everything
+from seglib.engine import train_one_epoch
+from seglib.errors import TrainingError
+from seglib.fast import FastDataset
+from seglib.labels import resize_labels
+from seglib.lesson.leaking import write_small
+from seglib.loaders import Split, make_loaders, read_split
+from seglib.losses import make_loss
+from seglib.metrics import confusion_matrix, iou
+from seglib.model import BUNDLED, build_deeplab
+from seglib.optim import make_optimizer, make_schedule
+from seglib.pictures import IGNORE_INDEX
+from seglib.precision import use_bfloat16
+from seglib.transforms import IMAGENET_MEAN, IMAGENET_STD, joint_transform
+
+RATES = {"reference": (0.003, 0.01, 0.03, 0.1), "ours": (5e-4, 1e-3, 2e-3, 4e-3)}
+TUNING_SEED, SEEDS = 100, (0, 1, 2)
+Batch = tuple[Tensor, Tensor]
+Size = tuple[int, int]
+
+
+def random_resize(image: Tensor, mask: Tensor, size: Size) -> tuple[Tensor, Tensor]:
+    """Both at 0.5 to 2 times the size, by the shorter side; image smoothly, mask by nearest."""
+    shorter = min(size) * (0.5 + 1.5 * torch.rand(()).item())
+    scale = shorter / min(image.shape[-2:])
+    new = [max(1, round(side * scale)) for side in image.shape[-2:]]
+    return v2.functional.resize(image, new), tv_tensors.Mask(resize_labels(mask, tuple(new)))
+
+
+def to_class_labels(image: Tensor, mask: Tensor) -> Batch:
+    return image, mask.long()
+
+
+def reference_transform(size: Size) -> Callable:
+    """The reference's training transform, on tv_tensors: mask 0 and 1, and 255 where the crop reaches beyond."""
+    return v2.Compose(
+        [
+            Resizer(size),
+            v2.RandomHorizontalFlip(0.5),
+            v2.RandomCrop(size, pad_if_needed=True, fill={tv_tensors.Mask: IGNORE_INDEX, "others": 0}),
+            v2.ToDtype({tv_tensors.Image: torch.float32, "others": None}, scale=True),
+            v2.Normalize(IMAGENET_MEAN, IMAGENET_STD),
+            v2.ToPureTensor(),
+            to_class_labels,
+        ]
+    )
+
+
+@dataclass(frozen=True)
+class Resizer:
+    """`random_resize` with its size; an object and no lambda, so that a worker can get it."""
+
+    size: Size
+
+    def __call__(self, image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        return random_resize(image, mask, self.size)
+
+
+def reference_loss(outputs: dict[str, Tensor], masks: Tensor) -> Tensor:
+    main = F.cross_entropy(outputs["out"], masks, ignore_index=IGNORE_INDEX)
+    return main + 0.5 * F.cross_entropy(outputs["aux"], masks, ignore_index=IGNORE_INDEX)
+
+
+@dataclass
+class Training:
+    """One recipe on its way: `run(batches)` trains; what it needs is made for a number of steps in advance."""
+
+    recipe: str
+    lr: float
+    steps: int
+    device: torch.device
+    weights: str | None
+
+    def __post_init__(self) -> None:
+        two = self.recipe == "reference"
+        self.model = build_deeplab(BUNDLED, 2 if two else 1, self.weights, aux=two, verbose=False).to(self.device)
+        if two:
+            trunk = [*self.model.backbone.parameters(), *self.model.classifier.parameters()]
+            groups = [{"params": trunk}, {"params": [*self.model.aux_classifier.parameters()], "lr": 10 * self.lr}]
+            self.optimizer: Any = torch.optim.SGD(groups, lr=self.lr, momentum=0.9, weight_decay=1e-4)
+            self.schedule = make_schedule(self.optimizer, "poly", self.steps)
+            return
+        if self.device.type == "cuda":
+            with contextlib.suppress(TrainingError):  # an older GPU: float32
+                use_bfloat16(self.model)
+        self.optimizer = make_optimizer(self.model, "adamw", lr=self.lr, weight_decay=1e-4)
+        self.schedule = make_schedule(self.optimizer, "poly", self.steps, warmup=min(8, self.steps // 4))
+
+    def run(self, batches: Iterable[Batch]) -> None:
+        if self.recipe == "ours":
+            train_one_epoch(self.model, batches, make_loss("bce"), self.optimizer, self.device, self.schedule)
+            return
+        self.model.train()
+        for images, masks in batches:
+            images, masks = images.to(self.device), masks.to(self.device)
+            loss = reference_loss(self.model(images), masks)
+            self.optimizer.zero_grad()
+            loss.backward()
+            self.optimizer.step()
+            self.schedule.step()
+            loss.item()  # its log asks for the loss in every step
+
+    @torch.inference_mode()
+    def score(self, batches: Iterable[Batch]) -> float:
+        """IoU of the object, from one confusion matrix over all validation pixels."""
+        self.model.eval()
+        matrix = torch.zeros(2, 2, dtype=torch.int64)
+        for images, masks in batches:
+            outputs = self.model(images.to(self.device))["out"]
+            predicted = outputs.argmax(1) if self.recipe == "reference" else make_loss("bce").predict(outputs)
+            matrix += confusion_matrix(predicted.cpu(), masks[:, 0].long())
+        return iou(matrix)[1].item()
+
+
+def data(recipe: str, folders: tuple[Path, Path], split: Split, size: Size, arguments: Any, seed: int) -> tuple:
+    """(training batches, validation batches); each recipe loads as it is used to, ours from bytes and a cache."""
+    if recipe == "ours":
+        joint = joint_transform(size, train=True)
+        train: CustomDataset = FastDataset(*folders, size, joint_transform=joint, cache_gib=4)
+    else:
+        train = CustomDataset(*folders, joint_transform=reference_transform(size))
+    validation = CustomDataset(*folders, joint_transform=joint_transform(size, train=False)).subset(split.validation)
+    loaders = make_loaders(
+        train.subset(split.train), list(validation), arguments.batch, arguments.workers, seed, drop_last=True
+    )
+    return loaders[0], list(loaders[1])
+
+
+def take(batches: Iterable[Batch], number: int) -> Iterator[Batch]:
+    """So many batches, epoch after epoch."""
+    while number > 0:
+        for batch in batches:
+            yield batch
+            number -= 1
+            if not number:
+                return
+
+
+def run(recipe: str, lr: float, seconds: float, seed: int, files: Any, arguments: Any) -> dict:
+    """Measure the speed, then train from the start for as many steps as fit into the time; IoU at the end."""
+    folders, split, size = files
+    seed_everything(seed)
+    batches, validation = data(recipe, folders, split, size, arguments, seed)
+    trial, device = Training(recipe, lr, 10_000, arguments.device, arguments.weights), arguments.device
+    trial.run(take(batches, max(arguments.warm, len(batches))))  # an epoch at least, for the cache
+    with Timer(device) as timer:
+        trial.run(take(batches, arguments.warm))
+    steps = max(2, round(seconds * arguments.warm / timer.seconds))
+    seed_everything(seed)
+    training = Training(recipe, lr, steps, device, arguments.weights)
+    with Timer(device) as timer:
+        training.run(take(batches, steps))
+    row = {"recipe": recipe, "lr": lr, "seed": seed, "steps": steps, "seconds": round(timer.seconds, 2)}
+    row |= {"images_a_second": round(steps * arguments.batch / timer.seconds, 2)}
+    row |= {"iou": round(training.score(validation), 4)}
+    print(row, flush=True)
+    return row
+
+
+def summary_of(runs: list[dict]) -> dict:
+    """Mean and spread over the seeds of both recipes, and the ratio of the speeds."""
+    table: dict[str, Any] = {}
+    for recipe in RATES:
+        mine = [row for row in runs if row["recipe"] == recipe]
+        scores, speed = [row["iou"] for row in mine], statistics.median(row["images_a_second"] for row in mine)
+        spread = statistics.stdev(scores) if len(scores) > 1 else 0.0
+        table[recipe] = {"iou": round(statistics.mean(scores), 4), "spread": round(spread, 4), "images_a_second": speed}
+    table["ratio_of_speeds"] = round(table["ours"]["images_a_second"] / table["reference"]["images_a_second"], 2)
+    table["ahead_in_both"] = table["ratio_of_speeds"] > 1 and table["ours"]["iou"] > table["reference"]["iou"]
+    return table
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=60, help="of each training")
+    parser.add_argument("--tuning-seconds", type=float, default=30, help="of each training that looks for a rate")
+    parser.add_argument("--size", type=int, nargs=2, default=(240, 320), help="height width")
+    parser.add_argument("--batch", type=int, default=4)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--warm", type=int, default=8, help="steps over which the speed is measured")
+    parser.add_argument("--weights", default="bundled")
+    parser.add_argument("--seeds", type=int, nargs="*", default=SEEDS)
+    parser.add_argument("--tiny", action="store_true")
+    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "reference.json")
+    arguments = parser.parse_args()
+    rates: dict[str, tuple[float, ...]] = dict(RATES)
+    if arguments.tiny:
+        arguments.seconds = arguments.tuning_seconds = 1.0
+        arguments.size, arguments.batch, arguments.workers, arguments.warm = (48, 64), 2, 0, 1
+        arguments.seeds, rates = (0,), {recipe: some[1:3] for recipe, some in RATES.items()}
+    arguments.device = pick_device()
+    gpu = torch.cuda.get_device_name(arguments.device) if arguments.device.type == "cuda" else None
+    size = tuple(arguments.size)
+    result: dict[str, Any] = {"what": "ours against a recipe like torchvision's reference, after equal time"}
+    result |= {"machine": {**machine(), "gpu": gpu}, "model": BUNDLED, "height": size[0], "width": size[1]}
+    result |= {"batch_size": arguments.batch, "seconds": arguments.seconds, "tuning": [], "runs": []}
+
+    def store() -> None:
+        arguments.out.parent.mkdir(exist_ok=True)
+        arguments.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8", newline="\n")
+
+    samples = CustomDataset(ROOT / "data_samples/images", ROOT / "data_samples/masks")
+    split = read_split(ROOT / "data_samples/split.json")
+    with tempfile.TemporaryDirectory() as scratch:
+        if arguments.tiny:
+            split = Split(split.train[:4], split.validation[:2])
+            samples = samples.subset([*split.train, *split.validation])
+            samples = write_small(samples, Path(scratch) / "tiny", size=size)
+        files = (samples.image_folder, samples.mask_folder), split, size
+        best = {}
+        for recipe, some in rates.items():
+            tried = [run(recipe, lr, arguments.tuning_seconds, TUNING_SEED, files, arguments) for lr in some]
+            result["tuning"] += tried
+            best[recipe] = max(tried, key=lambda row: row["iou"])["lr"]
+            store()
+        for seed in arguments.seeds:
+            for recipe, lr in best.items():
+                result["runs"].append(run(recipe, lr, arguments.seconds, seed, files, arguments))
+                result["summary"] = summary_of(result["runs"]) if len(result["runs"]) > 1 else {}
+                store()
+    print(json.dumps(result["summary"], indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,204 @@
+import functools
+import itertools
+import sys
+import types
+
+import pytest
+import torch
+from torch import nn
+
+from helpers import TinyModel
+from seglib.engine import train_one_epoch
+from seglib.errors import SegError
+from seglib.lesson import drive
+from seglib.lesson.charts_cuda import input_bars, speed_bars
+from seglib.lesson.drive import copy_verified, drive_folder
+from seglib.lesson.exercises_cuda import check_accumulate, check_from_bytes, check_mean_loss
+from seglib.lesson.figures import encode
+from seglib.lesson.gpu_queue import idle, queue_widget, timeline, timeline_figure
+from seglib.lesson.step_memory import memory_bars, saved_bytes, step_memory
+from seglib.lesson.waits import count_waits
+from seglib.model import build_deeplab
+
+# What a step keeps
+
+
+def test_the_device_meta_counts_what_a_cpu_counts():
+    model = build_deeplab(weights=None, verbose=False).train()
+    images = torch.randn(2, 3, 48, 64).contiguous(memory_format=torch.channels_last)
+    on_cpu = saved_bytes(model, images)
+    assert on_cpu == saved_bytes(model.to("meta"), images.to("meta"))
+    assert on_cpu > 10 * images.nbytes
+
+
+def test_what_is_kept_twice_counts_once_and_weights_do_not_count():
+    class Square(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(4))
+
+        def forward(self, images):
+            return {"out": images * self.weight}
+
+    # `images` for the gradient of the weight, the output for its square: nothing else
+    assert saved_bytes(Square(), torch.ones(5, 4)) == 2 * 5 * 4 * 4
+
+
+def test_a_step_is_four_parts_of_which_one_grows():
+    memory = step_memory("deeplabv3_mobilenet_v3_large", (48, 64))
+    count = sum(parameter.numel() for parameter in build_deeplab(weights=None, verbose=False).parameters())
+    assert memory.gradients == 4 * count
+    assert memory.adam == 8 * count
+    assert memory.weights >= 4 * count
+    assert memory.total(5) - memory.total(4) == memory.activations_of_a_picture > 0
+    largest = memory.largest_batch(1)
+    assert memory.total(largest) <= 2**30 < memory.total(largest + 1)
+    assert memory.largest_batch(0.01) == 0
+    assert encode(memory_bars({"small": memory, "again": memory}, [2, 4], [1, 80]))[0] == "image/png"
+
+
+# The queue
+
+
+def test_without_item_python_and_the_gpu_work_side_by_side():
+    for python, gpu in itertools.product((1.0, 5.0, 20.0), repeat=2):
+        asked, done = timeline(6, python, gpu, item=True)
+        assert done[-1][1] == 6 * (python + gpu)
+        asked, done = timeline(6, python, gpu, item=False)
+        assert done[-1][1] == 6 * max(python, gpu) + min(python, gpu)
+        assert all(begin >= end for (_, end), (begin, _) in zip(asked, done, strict=True))
+    assert idle([(0, 1), (3, 4)]) == 0.5
+
+
+def test_the_widget_follows_its_sliders():
+    widget = queue_widget()
+    before = widget.picture.value
+    widget.gpu.value = 40
+    assert widget.picture.value != before
+    assert "200 ms with .item(), 170 ms without" in widget.caption.value
+    assert repr(widget) == "QueueWidget(4 steps)"
+    assert encode(timeline_figure(3, 5, 5))[0] == "image/png"
+
+
+@pytest.mark.parametrize(
+    ("work", "count"),
+    [
+        (lambda x: x.sum().item(), 1),
+        (lambda x: float(x.sum()), 1),
+        (lambda x: 1 if x.sum() > 0 else 0, 1),
+        (lambda x: x[x > 0], 1),
+        (lambda x: [value.item() for value in x.unbind()], 3),
+        (lambda x: x.sum().detach() * 2 + x.where(x > 0, 0).sum(), 0),
+    ],
+)
+def test_every_question_for_a_value_is_counted(work, count):
+    assert count_waits(lambda: work(torch.tensor([1.0, -1.0, 2.0]))) == count
+
+
+# Drive
+
+
+def test_a_file_arrives_whole_and_replaces_the_old_one(tmp_path):
+    file = tmp_path / "a.pt"
+    for content in (b"old", b"new and longer"):
+        file.write_bytes(content)
+        arrived = copy_verified(file, tmp_path / "far")
+        assert arrived.read_bytes() == content
+    assert [path.name for path in (tmp_path / "far").iterdir()] == ["a.pt"]
+
+
+def test_a_copy_that_breaks_off_leaves_the_old_one(tmp_path, monkeypatch):
+    file = tmp_path / "a.pt"
+    file.write_bytes(b"old")
+    copy_verified(file, tmp_path / "far")
+    file.write_bytes(b"new and longer")
+    monkeypatch.setattr(drive.shutil, "copyfile", lambda source, target: target.write_bytes(b"new and"))
+    with pytest.raises(SegError, match="not the file that was sent"):
+        copy_verified(file, tmp_path / "far")
+    assert [path.read_bytes() for path in (tmp_path / "far").iterdir()] == [b"old"]
+
+
+def test_in_colab_drive_is_mounted_and_elsewhere_a_temporary_folder_plays_it(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "google.colab.drive", None)
+    assert drive_folder("seglib").name == "seglib"
+    mounted = []
+    colab = types.ModuleType("google.colab.drive")
+    colab.mount = mounted.append
+    for name in ("google", "google.colab"):
+        monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
+    monkeypatch.setitem(sys.modules, "google.colab.drive", colab)
+    monkeypatch.setenv("SEGLIB_DRIVE", str(tmp_path))
+    assert drive_folder("seglib") == tmp_path / "MyDrive" / "seglib"
+    assert mounted == [str(tmp_path)]
+
+
+# Charts and exercises
+
+
+def test_charts_draw_what_was_recorded():
+    times = {"notes": 60.0, "first": 20.0, "later": 2.0}
+    assert encode(input_bars({"milliseconds": times, "ratio": {"first": 3.0, "later": 30.0}}))[0] == "image/png"
+    row = {"way": "notes", "images_a_second_with_the_loader": 3.0, "images_a_second_of_the_step": 9.0}
+    assert encode(speed_bars([row, {"way": "broken", "error": "no"}]))[0] == "image/png"
+
+
+def solved_accumulate(model, batches, criterion, optimizer):
+    optimizer.zero_grad()
+    count = sum(len(images) for images, _ in batches)
+    for images, masks in batches:
+        loss = criterion(model(images), masks)
+        (loss * len(images) / count).backward()
+    optimizer.step()
+    return model
+
+
+def solved_from_bytes(images):
+    mean = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)
+    std = torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
+    return (images / 255 - mean) / std
+
+
+def solved_mean_loss(losses, counts):
+    return sum(loss.detach() * count for loss, count in zip(losses, counts, strict=True)) / sum(counts)
+
+
+@pytest.mark.parametrize(
+    ("check", "answer"),
+    [
+        (check_accumulate, solved_accumulate),
+        (check_from_bytes, solved_from_bytes),
+        (check_mean_loss, solved_mean_loss),
+    ],
+)
+def test_solutions_pass_and_stubs_and_nonsense_do_not(check, answer, capsys):
+    check(answer)
+    assert capsys.readouterr().out.startswith("Right. ")
+    for wrong in (None, ..., lambda *_: ..., lambda *_: None, lambda *_: 3, lambda: 1, 7, "text"):
+        check(wrong)
+        assert capsys.readouterr().out.startswith("Not yet: ")
+
+
+class Silent:
+    """Stands in for a watch: the real one looks into its own mailbox, in the memory of the host."""
+
+    def begin(self):
+        pass
+
+    def step(self, mean_loss):
+        pass
+
+    def check(self, loss, where=""):
+        return loss
+
+
+@pytest.mark.parametrize("batches", [2, 5])
+def test_the_engine_asks_for_no_value_but_the_mean_at_the_end(batches):
+    model = TinyModel()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    data = [(torch.randint(256, (2, 3, 4, 4), dtype=torch.uint8), torch.ones(2, 1, 4, 4, dtype=torch.uint8))] * batches
+
+    def plain_mse(outputs, masks):  # without the guard, which looks at masks on a CPU and leaves a GPU alone
+        return ((outputs - masks) ** 2).mean()
+
+    work = functools.partial(train_one_epoch, model, data, plain_mse, optimizer, torch.device("cpu"), watch=Silent())
+    assert count_waits(work) == 1
