@@ -459,4 +459,88 @@ WRONG_ANSWERS: dict[tuple[str, str], list[tuple[str, str]]] = {
             "the graph of every batch",
         ),
     ],
+    ("07_cuda", "mean_loss"): [
+        (
+            "def my_mean_loss(losses, counts):\n"
+            "    total = sum(loss.item() * count for loss, count in zip(losses, counts))\n"
+            "    return torch.tensor(total / sum(counts))",
+            "it asks 3 times",
+        ),
+        (
+            "def my_mean_loss(losses, counts):\n    return sum(loss.detach() for loss in losses) / len(losses)",
+            "mean over the three batches",
+        ),
+        (
+            "def my_mean_loss(losses, counts):\n"
+            "    return sum(loss * count for loss, count in zip(losses, counts)) / sum(counts)",
+            "keeps the graphs",
+        ),
+        (
+            "def my_mean_loss(losses, counts):\n"
+            "    return sum(loss.detach() * count for loss, count in zip(losses, counts))",
+            "divide it by their number",
+        ),
+    ],
+    ("07_cuda", "from_bytes"): [
+        ("def my_from_bytes(images):\n    return images / 255", "still missing"),
+        (
+            "def my_from_bytes(images):\n"
+            "    mean = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)\n"
+            "    std = torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)\n"
+            "    return (images - mean) / std",
+            "pixels from 0 to 1",
+        ),
+        ("def my_from_bytes(images):\n    return images // 255", "float32 is wanted"),
+        (
+            "def my_from_bytes(images):\n"
+            "    mean = torch.tensor([0.485, 0.456, 0.406])\n"
+            "    return images / 255 - mean",
+            "view(3, 1, 1) puts them",
+        ),
+    ],
+    ("07_cuda", "accumulate"): [
+        (
+            "def my_accumulate(model, batches, criterion, optimizer):\n"
+            "    optimizer.zero_grad()\n"
+            "    for images, masks in batches:\n"
+            "        criterion(model(images), masks).backward()\n"
+            "    optimizer.step()\n"
+            "    return model",
+            "many times too long",
+        ),
+        (
+            "def my_accumulate(model, batches, criterion, optimizer):\n"
+            "    optimizer.zero_grad()\n"
+            "    for images, masks in batches:\n"
+            "        (criterion(model(images), masks) / len(batches)).backward()\n"
+            "    optimizer.step()\n"
+            "    return model",
+            "weigh by len(images)",
+        ),
+        (
+            "def my_accumulate(model, batches, criterion, optimizer):\n"
+            "    for images, masks in batches:\n"
+            "        (criterion(model(images), masks) * len(images) / 10).backward()\n"
+            "    optimizer.step()\n"
+            "    return model",
+            "of the step before",
+        ),
+        (
+            "def my_accumulate(model, batches, criterion, optimizer):\n"
+            "    for images, masks in batches:\n"
+            "        optimizer.zero_grad()\n"
+            "        criterion(model(images), masks).backward()\n"
+            "        optimizer.step()\n"
+            "    return model",
+            "one zero_grad and one step",
+        ),
+        (
+            "def my_accumulate(model, batches, criterion, optimizer):\n"
+            "    optimizer.zero_grad()\n"
+            "    for images, masks in batches:\n"
+            "        (criterion(model(images), masks) * len(images) / 10).backward()\n"
+            "    return model",
+            "have not moved",
+        ),
+    ],
 }
