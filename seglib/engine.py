@@ -13,7 +13,8 @@ from tqdm import tqdm
 from seglib.losses import Loss
 from seglib.metrics import confusion_matrix, iou, mean_iou
 from seglib.precision import finish
-from seglib.watch import History, Watch, mean_over_images
+from seglib.stopping import EarlyStopping
+from seglib.watch import History, Watch, mean_over_images, on_bar
 
 Batches = Iterable[tuple[Tensor, Tensor]]
 
@@ -116,35 +117,34 @@ def fit(
     epochs: int,
     device: torch.device,
     schedule: LRScheduler | None = None,
-    on_epoch: Callable[[History], None] | None = None,
+    on_epoch: Callable[[History], object] | None = None,
     on_step: Callable[[int, int, float], None] | None = None,
+    stopping: EarlyStopping | None = None,
+    history: History | None = None,
 ) -> History:
     """Train for some epochs, measure on the validation pictures after each, and show a bar with the running loss.
 
-    Arguments and errors are as above; `on_epoch` gets the history so far after each epoch, `on_step` is `Watch`'s. A
-    KeyboardInterrupt, of the kernel or raised by one of the two, ends it: the weights and the whole epochs are kept.
+    As above; `on_epoch` gets the history after each epoch, `on_step` is `Watch`'s. A KeyboardInterrupt of the kernel or
+    of these two ends it, weights and epochs kept; `stopping` gives the best weights back. A `history` is gone on with.
     """
-    history = History()
-    with tqdm(total=epochs * length_hint(train_dataloader) or None, unit="step") as bar:
-
-        def tell(epoch: int, step: int, loss: float) -> None:
-            bar.set_postfix(epoch=epoch, loss=f"{loss:.3f}", refresh=False)
-            bar.update()
-            if on_step:
-                on_step(epoch, step, loss)
-
-        watch = Watch(model, optimizer, tell)
+    history = history or History()
+    with tqdm(total=(epochs - len(history.train_loss)) * length_hint(train_dataloader) or None, unit="step") as bar:
+        watch = Watch(model, optimizer, on_bar(bar, on_step), epoch=len(history.train_loss))
         try:
-            for epoch in range(1, epochs + 1):
-                watch.epoch = epoch
+            while watch.epoch < epochs and not (stopping and stopping.finished):
+                watch.epoch += 1
                 train_loss = train_one_epoch(model, train_dataloader, criterion, optimizer, device, schedule, watch)
                 evaluation = evaluate(model, validation_dataloader, criterion, device, watch)
                 history.add(train_loss, evaluation.loss, evaluation.iou)
                 bar.set_description(f"IoU {evaluation.iou:.3f}")
+                if stopping:
+                    stopping.look(history)
                 if on_epoch:
                     on_epoch(history)
         except KeyboardInterrupt:
             model.eval()  # as after a whole training
             history.stopped = f"epoch {watch.epoch}, step {len(watch.rates)}"
             bar.set_postfix_str(f"stopped in {history.stopped}")
+    if stopping:
+        stopping.restore()
     return history

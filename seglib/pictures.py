@@ -15,12 +15,18 @@ def _open(path: Path) -> Image.Image:
     """Decode one file to its last byte, so that a truncated file is found here and not as a grey patch in training."""
     try:
         with Image.open(path) as picture:
+            frames = 1 if picture.format == "MPO" else getattr(picture, "n_frames", 1)  # MPO: a phone's JPEG
             picture.load()
-            return picture
     except FileNotFoundError:
         raise ImageError(
             f'"{name_of(path)}" is no longer there.', "the file that was listed before", "Make the dataset again."
         ) from None
+    except Image.DecompressionBombError as error:
+        raise ImageError(
+            f'"{name_of(path)}" has more pixels than Pillow opens; a small file can be made to fill the memory.',
+            f"at most {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels",
+            "If you know the file: PIL.Image.MAX_IMAGE_PIXELS = None before. If not, throw it away.",
+        ) from error
     except Exception as error:  # Pillow raises many kinds, depending on the format and on where the damage is
         size = path.stat().st_size
         what = "is empty (0 bytes)" if size == 0 else f"cannot be read as a picture ({size} bytes: {_reason(error)})"
@@ -29,6 +35,13 @@ def _open(path: Path) -> Image.Image:
             "a complete picture",
             "Copy or download the file again; if it was never a picture, move it out of the folder.",
         ) from error
+    if frames > 1:
+        raise ImageError(
+            f'"{name_of(path)}" holds {frames} pictures: it is animated, or has several pages.',
+            "one picture in a file",
+            "Save each of them as a file of its own.",
+        )
+    return picture
 
 
 def _reason(error: Exception) -> str:
@@ -47,17 +60,21 @@ def load_image(path: str | os.PathLike[str]) -> Image.Image:
     Raises:
         ImageError: the file is empty, truncated or no picture; it has 16 bits a channel; or it is partly transparent.
     """
-    path = Path(path)
-    picture = ImageOps.exif_transpose(_open(path))
+    return as_photograph(_open(Path(path)), f'"{name_of(Path(path))}"')
+
+
+def as_photograph(picture: Image.Image, name: str) -> Image.Image:
+    """An opened picture upright and in RGB; raises and returns what `load_image` does. `name` is for the message."""
+    picture = ImageOps.exif_transpose(picture)
     if picture.mode.startswith(("I", "F")):
         raise ImageError(
-            f'"{name_of(path)}" has more than 8 bits a channel (mode {picture.mode}).',
+            f"{name} has more than 8 bits a channel (mode {picture.mode}).",
             "a photograph with 8 bits a channel",
             "Export it with 8 bits a channel: cutting the bits off here would change its brightness in silence.",
         )
     if picture.has_transparency_data and picture.convert("RGBA").getchannel("A").getextrema() != (255, 255):
         raise ImageError(
-            f'"{name_of(path)}" is partly transparent.',
+            f"{name} is partly transparent.",
             "a photograph without transparency",
             "Put it on a background of your choice and save it without an alpha channel.",
         )

@@ -7,8 +7,11 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
+from tqdm import tqdm
 
 from seglib.errors import TrainingError
+
+OnStep = Callable[[int, int, float], None]
 
 
 @dataclass
@@ -21,7 +24,8 @@ class History:
     stopped: str = ""  # where somebody stopped it, as in "epoch 3, step 5"; "" if it ran to its end
 
     def add(self, train_loss: float, validation_loss: float, validation_iou: float) -> None:
-        """Enter one whole epoch."""
+        """Enter one whole epoch; whoever stopped before it, the training has gone on."""
+        self.stopped = ""
         self.train_loss.append(train_loss)
         self.validation_loss.append(validation_loss)
         self.validation_iou.append(validation_iou)
@@ -47,14 +51,12 @@ class Watch:
         >>> watch.step(torch.tensor(0.25))  # fine
     """
 
-    def __init__(
-        self, model: nn.Module, optimizer: Optimizer, on_step: Callable[[int, int, float], None] | None = None
-    ):
+    def __init__(self, model: nn.Module, optimizer: Optimizer, on_step: OnStep | None = None, epoch: int = 0):
         tensors = [tensor.detach() for tensor in (*model.parameters(), *model.buffers())]
         self.live = [tensor for tensor in tensors if tensor.is_floating_point()]  # the model's own memory
         self.kept = [tensor.clone() for tensor in self.live]
         self.optimizer, self.on_step = optimizer, on_step
-        self.epoch = 0  # fit counts them; a loop of your own may
+        self.epoch = epoch  # fit counts them; a loop of your own may
         self.begin()
 
     def begin(self) -> None:
@@ -134,3 +136,15 @@ def mean_over_images(total_loss: Tensor, count: int, watch: Watch | None = None,
         )
     mean = (total_loss / count).item()
     return watch.check(mean, where) if watch else check_finite(mean, where)
+
+
+def on_bar(bar: tqdm, on_step: OnStep | None) -> OnStep:
+    """An `on_step` that shows epoch and running loss on the bar, and then asks the one that was given."""
+
+    def tell(epoch: int, step: int, loss: float) -> None:
+        bar.set_postfix(epoch=epoch, loss=f"{loss:.3f}", refresh=False)
+        bar.update()
+        if on_step:
+            on_step(epoch, step, loss)
+
+    return tell
