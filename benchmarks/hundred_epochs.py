@@ -1,0 +1,139 @@
+"""Are 100 epochs overkill? The notes' training in full, and ours with three schedules, epoch by epoch.
+
+All at 320 wide and 240 high, from the bundled weights, in batches of 4, 8 steps an epoch, three seeds. Recorded after
+each epoch: the training loss, loss and IoU on the 16 validation pictures, and the seconds of training so far.
+
+- notes: MSE, Adam at 1e-5, no augmentation, 100 epochs: the script of the notes.
+- notes at 1e-3: the same with a learning rate that notebook 05 finds better; it shows over-fitting if there is any.
+- constant, plateau, poly: BCE, AdamW at 2e-3, augmentation, 40 epochs. The rate stays; or is halved when the
+  validation loss has not improved for five epochs (ReduceLROnPlateau); or falls to 0 on a plan.
+
+    python benchmarks/hundred_epochs.py        writes benchmarks/results/hundred_epochs.json, goes on where it stopped
+
+The trainings run side by side, one on each core: their seconds are those of one core.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from torch import optim
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "tools"), str(ROOT / "benchmarks")]
+
+from machine import machine
+from seglib.dataset import CustomDataset
+from seglib.device import pick_device, seed_everything
+from seglib.engine import evaluate, train_one_epoch
+from seglib.lesson.leaking import write_small
+from seglib.loaders import make_loaders, read_split
+from seglib.losses import make_loss
+from seglib.model import build_deeplab, bundled_path
+from seglib.optim import make_optimizer, make_schedule
+from seglib.transforms import joint_transform
+from side_by_side import side_by_side
+
+SEEDS = (0, 1, 2)
+ARMS = {"notes": 100, "notes at 1e-3": 100, "constant": 40, "plateau": 40, "poly": 40}  # and their epochs
+PATIENCE = 4  # of the plateau schedule: the fifth epoch without a better one halves the rate
+
+
+def train(arm: str, seed: int, files: Path, split_file: Path, size: tuple[int, int], epochs: int) -> dict[str, Any]:
+    """One training; the record of its epochs."""
+    seed_everything(seed)
+    notes, split = arm.startswith("notes"), read_split(split_file)
+    folders = files / "images", files / "masks"
+    pictures = CustomDataset(*folders, joint_transform=joint_transform(size, train=not notes)).subset(split.train)
+    plain = CustomDataset(*folders, joint_transform=joint_transform(size, train=False)).subset(split.validation)
+    train_pictures = list(pictures) if notes else pictures  # without augmentation one decoding is enough
+    train_dataloader, validation_dataloader = make_loaders(train_pictures, list(plain), batch_size=4, seed=seed)
+    model, device, schedule = build_deeplab(verbose=False), pick_device("cpu"), None
+    if notes:
+        criterion = make_loss("mse")
+        optimizer = optim.Adam(model.parameters(), lr=1e-5 if arm == "notes" else 1e-3)
+    else:
+        criterion = make_loss("bce")
+        optimizer = make_optimizer(model, "adamw", lr=2e-3, weight_decay=1e-4)
+        steps = epochs * len(train_dataloader)
+        warmup = min(8, steps - 1)
+        if arm == "plateau":  # a rise, and then hands off
+            schedule = optim.lr_scheduler.LinearLR(optimizer, 0.01, 1.0, total_iters=warmup)
+        else:
+            schedule = make_schedule(optimizer, arm, steps, warmup)
+    plateau = optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=PATIENCE)
+    keys = ("train_loss", "validation_loss", "validation_iou", "lr", "seconds")
+    row: dict[str, Any] = {"arm": arm, "seed": seed} | {key: [] for key in keys}
+    seconds = 0.0
+    for _ in range(epochs):
+        begin = time.perf_counter()
+        loss = train_one_epoch(model, train_dataloader, criterion, optimizer, device, schedule)
+        seconds += time.perf_counter() - begin
+        measured = evaluate(model, validation_dataloader, criterion, device)
+        values = (loss, measured.loss, measured.iou, optimizer.param_groups[0]["lr"], seconds)
+        for key, value in zip(keys, values, strict=True):
+            row[key].append(float(f"{value:.5g}"))
+        if arm == "plateau":
+            plateau.step(measured.loss)
+    return row
+
+
+def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """For each arm: where the IoU peaks, what it is there and at the end; mean and spread over the seeds."""
+    table: dict[str, Any] = {}
+    for arm in dict.fromkeys(run["arm"] for run in runs):
+        here = [run for run in runs if run["arm"] == arm]
+        peaks = [max(range(len(run["validation_iou"])), key=run["validation_iou"].__getitem__) for run in here]
+        numbers = {
+            "peak_epoch": [peak + 1 for peak in peaks],
+            "peak_iou": [run["validation_iou"][peak] for run, peak in zip(here, peaks, strict=True)],
+            "last_iou": [run["validation_iou"][-1] for run in here],
+            "seconds_of_an_epoch": [run["seconds"][-1] / len(run["seconds"]) for run in here],
+        }
+        table[arm] = {"epochs": len(here[0]["seconds"]), "seeds": len(here)}
+        for name, values in numbers.items():
+            table[arm][name] = round(statistics.mean(values), 4)
+            table[arm][f"{name}_spread"] = round(statistics.stdev(values), 4) if len(values) > 1 else 0.0
+    return table
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--samples", type=Path, default=ROOT / "data_samples")
+    parser.add_argument("--arms", nargs="+", default=list(ARMS), choices=ARMS)
+    parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
+    parser.add_argument("--epochs", type=int, help="for every arm; for a quick try")
+    parser.add_argument("--size", type=int, nargs=2, default=(240, 320), metavar=("HEIGHT", "WIDTH"))
+    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "hundred_epochs.json")
+    arguments = parser.parse_args()
+    size = tuple(arguments.size)
+    settings = {"height": size[0], "width": size[1], "batch_size": 4, "plateau_patience": PATIENCE}
+    settings["weights"] = json.loads(bundled_path().with_suffix(".json").read_text(encoding="utf-8"))["sha256"][:12]
+    before = json.loads(arguments.out.read_text(encoding="utf-8")) if arguments.out.exists() else {}
+    if before and before["settings"] != settings:
+        parser.error(f"{arguments.out.name} holds runs with other settings, or from other weights: move it away first")
+    runs = before.get("runs", [])
+    done = {(run["arm"], run["seed"]) for run in runs}
+    todo = [(arm, seed) for seed in arguments.seeds for arm in arguments.arms if (arm, seed) not in done]
+    with tempfile.TemporaryDirectory() as scratch:
+        files, split_file = Path(scratch) / "small", arguments.samples / "split.json"
+        write_small(CustomDataset(arguments.samples / "images", arguments.samples / "masks"), files, size=size)
+        cases = [(arm, seed, files, split_file, size, arguments.epochs or ARMS[arm]) for arm, seed in todo]
+        for run in side_by_side(train, cases):
+            runs.append(run)
+            reached = f"IoU {run['validation_iou'][-1]:.3f}, {run['seconds'][-1]:.0f} s"
+            print(run["arm"], run["seed"], reached, flush=True)
+            runs.sort(key=lambda run: (list(ARMS).index(run["arm"]), run["seed"]))
+            result = {"what": "training and validation curves of the notes' 100 epochs, and of ours"}
+            result |= {"machine": machine(), "threads": 1, "settings": settings, "summary": summary(runs), "runs": runs}
+            arguments.out.write_text(json.dumps(result) + "\n", encoding="utf-8", newline="\n")
+    print(json.dumps(summary(runs), indent=1))
+
+
+if __name__ == "__main__":
+    main()

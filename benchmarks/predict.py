@@ -1,0 +1,166 @@
+"""How fast is a folder predicted, and how much memory takes a large photograph?
+
+- folder: pictures a second, from files 1280 wide and 960 high to their masks on disk at that size. `predict_folder`
+  against the obvious loop: open, transform, model, enlarge, save. Same model and weights, trained size 320 wide and 240
+  high. What differs: the order in memory (channels-last), batches, and two threads that decode and write meanwhile. The
+  share of pixels in which the masks differ is measured too.
+- memory: the most memory that a process ever holds (resident, libraries included) while it predicts a photograph 6000
+  wide and 4000 high: as it is, with probabilities, with four classes, and in tiles at full scale.
+
+    python benchmarks/predict.py [folder] [memory]        writes benchmarks/results/predict.json
+"""
+
+import argparse
+import json
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torchvision import transforms
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
+
+from machine import machine
+from seglib.checkpoint import Trained
+from seglib.device import Timer, seed_everything
+from seglib.files import files_by_stem
+from seglib.folders import predict_folder
+from seglib.losses import make_loss
+from seglib.model import build_deeplab
+from seglib.pictures import load_image
+from seglib.predict import predict
+from seglib.transforms import IMAGENET_MEAN, IMAGENET_STD
+
+SIZE = (240, 320)  # (height, width)
+CASES = {
+    "as it is": {},
+    "with probabilities": {"probabilities": True},
+    "four classes, with probabilities": {"probabilities": True, "num_classes": 4},
+    "in tiles, at scale 1": {"scale": 1.0},
+}
+
+
+def trained(num_classes: int = 1) -> Trained:
+    """A model with the bundled weights and a last layer of chance: as fast as a trained one, its masks are busier."""
+    seed_everything(0)
+    model = build_deeplab(num_classes=num_classes, verbose=False)
+    return Trained(model, make_loss("bce" if num_classes == 1 else "cross_entropy"), SIZE)
+
+
+def obvious_loop(model: torch.nn.Module, images: Path, masks: Path) -> None:
+    """What one writes first: one picture after another, as torchvision's model lies in memory."""
+    steps = [transforms.Resize(SIZE), transforms.ToTensor(), transforms.Normalize(IMAGENET_MEAN, IMAGENET_STD)]
+    transform = transforms.Compose(steps)
+    masks.mkdir()
+    model.eval()
+    for path in sorted(images.iterdir()):
+        image = Image.open(path).convert("RGB")
+        with torch.no_grad():
+            output = model(transform(image).unsqueeze(0))["out"]  # (1, 1, h, w)
+            output = F.interpolate(output, size=(image.height, image.width), mode="bilinear")
+        mask = (output[0, 0] > 0).byte() * 255
+        Image.fromarray(mask.numpy()).save(masks / f"{path.stem}.png")
+
+
+def folder(samples: Path, count: int, rounds: int) -> dict:
+    """Pictures a second of both, in turns; the medians over the rounds."""
+    ours = trained()
+    plain = trained().model.to(memory_format=torch.contiguous_format)
+    seconds: dict[str, list[float]] = {"obvious loop": [], "seglib": []}
+    with tempfile.TemporaryDirectory() as scratch:
+        images = Path(scratch) / "images"
+        images.mkdir()
+        # Upright ones: a portrait lies on its side in its file, and the obvious loop would leave it so.
+        wide = [path for path in files_by_stem(samples / "images").values() if load_image(path).size == (1280, 960)]
+        for path in wide[:count]:
+            shutil.copy(path, images / path.name)
+        for number in range(rounds + 1):
+            names = {way: Path(scratch) / f"{way} {number}" for way in seconds}
+            with Timer() as timer:
+                obvious_loop(plain, images, names["obvious loop"])
+            seconds["obvious loop"].append(timer.seconds)
+            with Timer() as timer:
+                predict_folder(ours, images, names["seglib"])
+            seconds["seglib"].append(timer.seconds)
+        differ = [
+            np.mean(np.array(Image.open(mask)) != np.array(Image.open(names["seglib"] / mask.name)))
+            for mask in sorted(names["obvious loop"].iterdir())
+        ]
+    done = len(differ)
+    rates = {way: done / statistics.median(times[1:]) for way, times in seconds.items()}  # the first one warms up
+    return {
+        "pictures": done,
+        "rounds": rounds,
+        "pictures_a_second": {way: round(rate, 2) for way, rate in rates.items()},
+        "ratio": round(rates["seglib"] / rates["obvious loop"], 2),
+        "differing_pixels": float(np.mean(differ)),
+        "differing_pixels_at_most": float(np.max(differ)),
+    }
+
+
+def peak(case: str, photo: Path) -> dict:
+    """The most memory that this process has held, after predicting one photograph; for a process of its own."""
+    options = dict(CASES[case])
+    model = trained(options.pop("num_classes", 1))
+    before, begin = peak_bytes(), time.perf_counter()
+    prediction = predict(model, photo, **options)
+    assert prediction.mask.shape == (4000, 6000)
+    seconds = round(time.perf_counter() - begin, 1)
+    return {"gigabytes": round(peak_bytes() / 1e9, 2), "before": round(before / 1e9, 2), "seconds": seconds}
+
+
+def peak_bytes() -> int:
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def memory(samples: Path) -> dict:
+    """Each case in a process of its own."""
+    with tempfile.TemporaryDirectory() as scratch:
+        photo, rows = Path(scratch) / "large.jpg", {}
+        (first, *_) = files_by_stem(samples / "images").values()
+        Image.open(first).convert("RGB").resize((6000, 4000)).save(photo, quality=90)
+        for case in CASES:
+            command = [sys.executable, __file__, "--peak", case, "--photo", str(photo)]
+            done = subprocess.run(command, capture_output=True, text=True, check=True)
+            rows[case] = json.loads(done.stdout)
+            print(case, rows[case], flush=True)
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("questions", nargs="*", help="folder, memory; both by default")
+    parser.add_argument("--samples", type=Path, default=ROOT / "data_samples")
+    parser.add_argument("--pictures", type=int, default=40, help="at most so many")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--peak", choices=CASES, help=argparse.SUPPRESS)
+    parser.add_argument("--photo", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "predict.json")
+    arguments = parser.parse_args()
+    if arguments.peak:
+        print(json.dumps(peak(arguments.peak, arguments.photo)))
+        return
+    result = json.loads(arguments.out.read_text(encoding="utf-8")) if arguments.out.exists() else {}
+    result |= {"what": "prediction: pictures a second, and the most memory held", "machine": machine()}
+    result["threads"] = torch.get_num_threads()
+    if "folder" in (questions := arguments.questions or ["folder", "memory"]):
+        result["folder"] = folder(arguments.samples, arguments.pictures, arguments.rounds)
+        print(result["folder"], flush=True)
+    if "memory" in questions:
+        result["memory"] = memory(arguments.samples)
+    arguments.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8", newline="\n")
+
+
+if __name__ == "__main__":
+    main()
