@@ -1,6 +1,6 @@
 # `make lab` and `make test` do all their own set-up. A second call installs nothing: .venv/.installed is newer than the pins.
 .DEFAULT_GOAL := help
-.PHONY: help lab test check format notebooks address mutants colab colab-zip clean
+.PHONY: help lab test check format notebooks address mutants crash colab colab-zip clean
 MAKEFLAGS += --no-print-directory
 # Two threads are what the lessons are written for; a machine that shares its cores may set fewer.
 export OMP_NUM_THREADS ?= 2
@@ -29,6 +29,7 @@ help:
 	@echo "make address    write the repository's address from pyproject.toml into notebooks and README"
 	@echo "                (a new one: make address REPO=owner/name)"
 	@echo "make mutants    put each known fault into seglib and see that a notebook goes red (minutes)"
+	@echo "make crash      kill a training 50 times at random moments and see that nothing is lost (minutes)"
 	@echo "make colab      play every notebook as Google Colab would, from a clone and from the zip (minutes)"
 	@echo "make colab-zip  build seglib-colab.zip, for a repository that Colab cannot clone"
 	@echo "make clean      remove the environment and the caches"
@@ -71,6 +72,9 @@ address: $(INSTALLED)
 
 mutants: $(INSTALLED)
 	$(BIN)/python tools/mutants.py
+
+crash: $(INSTALLED)
+	$(BIN)/python tools/crash.py
 
 # Only what a notebook may import, at the tested versions: no seglib, and nothing that the tests need.
 .venv-colab/.installed: $(INSTALLED)
