@@ -61,7 +61,7 @@ MUTANTS = [
     Mutant(
         "skip EXIF",
         "seglib/pictures.py",
-        (("picture = ImageOps.exif_transpose(_open(path))", "picture = _open(path)"),),
+        (("    picture = ImageOps.exif_transpose(picture)\n", ""),),
         ("01_dataset",),
     ),
     Mutant(
