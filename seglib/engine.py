@@ -1,7 +1,6 @@
 """Owns the training loop, the evaluation, and a whole training made of both. Explained in 06_training_loop."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from operator import length_hint
 
 import torch
@@ -11,7 +10,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from tqdm import tqdm
 
 from seglib.losses import Loss
-from seglib.metrics import confusion_matrix, iou, mean_iou
+from seglib.metrics import Evaluation, confusion_matrix
 from seglib.precision import finish
 from seglib.stopping import EarlyStopping
 from seglib.watch import History, Watch, mean_over_images, on_bar
@@ -33,9 +32,11 @@ def train_one_epoch(
     Args:
         model: maps images to {"out": (N, C, H, W)}.
         train_dataloader: batches of images (N, 3, H, W) and masks, in the shape that `criterion` asks for.
-        criterion, optimizer: the loss, and what moves the parameters.
+        criterion: the loss.
+        optimizer: holds the parameters that move.
         device: where model and optimizer live; each batch is brought there.
-        schedule, watch: stepped after each batch; keeps the last good weights, one of its own by default.
+        schedule: stepped after each batch.
+        watch: keeps the last good weights; one of its own by default.
 
     Returns:
         The mean loss over all images, each counted once, whatever the size of its batch.
@@ -68,19 +69,6 @@ def train_one_epoch(
         if schedule:
             schedule.step()
     return mean_over_images(total_loss, count, watch)
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """What `evaluate` found: the mean loss over all images, and one confusion matrix over all their pixels."""
-
-    loss: float
-    matrix: Tensor  # (C, C) int64, rows are the truth
-
-    @property
-    def iou(self) -> float:
-        """IoU of the object in [0, 1]; with several classes, the mean over those that are present."""
-        return iou(self.matrix)[1].item() if len(self.matrix) == 2 else mean_iou(self.matrix)
 
 
 @torch.inference_mode()
@@ -124,8 +112,16 @@ def fit(
 ) -> History:
     """Train for some epochs, measure on the validation pictures after each, and show a bar with the running loss.
 
-    As above; `on_epoch` gets the history after each epoch, `on_step` is `Watch`'s. A KeyboardInterrupt of the kernel or
-    of these two ends it, weights and epochs kept; `stopping` gives the best weights back. A `history` is gone on with.
+    Arguments and errors are those of `train_one_epoch` and `evaluate`, and these:
+
+    Args:
+        on_epoch: gets the history so far after each epoch; may raise KeyboardInterrupt, as `on_step` may.
+        on_step: as in `Watch`.
+        stopping: may end the training too; however it ends, the model then has the best weights.
+        history: of a training to go on with; `epochs` counts those of both.
+
+    Returns:
+        The history of the whole epochs. Interrupting the kernel ends the training; weights and history are kept.
     """
     history = history or History()
     with tqdm(total=(epochs - len(history.train_loss)) * length_hint(train_dataloader) or None, unit="step") as bar:

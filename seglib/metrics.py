@@ -1,5 +1,7 @@
 """Owns the one confusion matrix, and IoU, Dice and pixel accuracy read off it. Explained in 05_loss_and_optimizer."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -87,6 +89,19 @@ def pixel_accuracy(matrix: Tensor) -> float:
         0.75
     """
     return (matrix.diag().sum().double() / matrix.sum()).item()
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What `evaluate` found: the mean loss over all images, and one confusion matrix over all their pixels."""
+
+    loss: float
+    matrix: Tensor  # (C, C) int64, rows are the truth
+
+    @property
+    def iou(self) -> float:
+        """IoU of the object in [0, 1]; with several classes, the mean over those that are present."""
+        return iou(self.matrix)[1].item() if len(self.matrix) == 2 else mean_iou(self.matrix)
 
 
 def _sums(matrix: Tensor) -> tuple[Tensor, Tensor, Tensor]:
