@@ -124,8 +124,9 @@ def fit(
         The history of the whole epochs. Interrupting the kernel ends the training; weights and history are kept.
     """
     history = history or History()
-    with tqdm(total=(epochs - len(history.train_loss)) * length_hint(train_dataloader) or None, unit="step") as bar:
-        watch = Watch(model, optimizer, on_bar(bar, on_step), epoch=len(history.train_loss))
+    done = len(history.train_loss)
+    with tqdm(total=max(0, epochs - done) * length_hint(train_dataloader) or None, unit="step") as bar:
+        watch = Watch(model, optimizer, on_bar(bar, on_step), epoch=done)
         try:
             while watch.epoch < epochs and not (stopping and stopping.finished):
                 watch.epoch += 1
