@@ -24,23 +24,27 @@ WRONG = [(key, answer, hint) for key, answers in WRONG_ANSWERS.items() for answe
 
 
 def names() -> dict:
-    """What a reader has at hand in an exercise: the libraries under their usual names, and the checks."""
+    """What a reader has at hand in any exercise: the libraries under their usual names."""
     import numpy as np
     import torch
     from PIL import Image
 
     import seglib
-    import seglib.lesson
 
-    namespace = {"np": np, "torch": torch, "Image": Image, "Path": Path, "seglib": seglib, "__name__": "__main__"}
-    return namespace | {name: getattr(seglib.lesson, name) for name in seglib.lesson.__all__}
+    return {"np": np, "torch": torch, "Image": Image, "Path": Path, "seglib": seglib, "__name__": "__main__"}
 
 
-def run(*sources: str) -> str:
+def imports_of(notebook: Notebook) -> str:
+    """The imports of a notebook, its checks among them."""
+    nodes = [node for cell in notebook.code if cell.tree for node in cell.tree.body]
+    return "\n".join(ast.unparse(node) for node in nodes if isinstance(node, ast.Import | ast.ImportFrom))
+
+
+def run(notebook: Notebook, *sources: str) -> str:
     """What is printed by these pieces of code, run one after the other. An error in them is an error here."""
     namespace, stdout = names(), io.StringIO()
     with contextlib.redirect_stdout(stdout):
-        for source in sources:
+        for source in (imports_of(notebook), *sources):
             exec(compile(source, "<exercise>", "exec"), namespace)
     return stdout.getvalue().strip()
 
@@ -57,15 +61,15 @@ def where_notebooks_run(monkeypatch: pytest.MonkeyPatch):
 
 @pytest.mark.parametrize("key", EXERCISES, ids="-".join)
 def test_the_stub_is_not_right_and_raises_nothing(key: tuple[str, str]):
-    _, cell = EXERCISES[key]
-    said = run(cell.source)
+    notebook, cell = EXERCISES[key]
+    said = run(notebook, cell.source)
     assert said.startswith("Not yet"), said
 
 
 @pytest.mark.parametrize("key", EXERCISES, ids="-".join)
 def test_the_solution_is_right(key: tuple[str, str]):
     notebook, cell = EXERCISES[key]
-    said = run(cell.source, notebook.solution(cell), call_of(cell)).splitlines()[-1]
+    said = run(notebook, cell.source, notebook.solution(cell), call_of(cell)).splitlines()[-1]
     assert said.startswith("Right"), said
 
 
@@ -78,7 +82,7 @@ def test_two_typical_mistakes_are_known(key: tuple[str, str]):
 @pytest.mark.parametrize(("key", "answer", "hint"), WRONG, ids=[f"{'-'.join(key)}: {hint}" for key, _, hint in WRONG])
 def test_a_typical_mistake_gets_the_hint_meant_for_it(key: tuple[str, str], answer: str, hint: str):
     assert key in EXERCISES, f"tests/wrong_answers.py: there is no exercise {key}"
-    _, cell = EXERCISES[key]
-    said = run(cell.source, answer, call_of(cell)).splitlines()[-1]
+    notebook, cell = EXERCISES[key]
+    said = run(notebook, cell.source, answer, call_of(cell)).splitlines()[-1]
     assert said.startswith("Not yet"), said
     assert hint in said, said
