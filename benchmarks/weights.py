@@ -5,7 +5,7 @@ photographs would take a third of the time), the same augmentation, loss (BCE an
 schedule, BatchNorm momentum (0.1), seeds, and the same three learning rates to choose from; the head's is five times
 the backbone's, on both sides. Each side is then judged at the learning rate with the best mean over its seeds. What is
 measured is the IoU of fruit on the 16 validation pictures, from one confusion matrix, and its share of the ceiling
-(`ceiling.py`).
+(`ceiling.py`). Both sides compute as `tools/fast_cpu.py` does, convolutions in bfloat16: half of the time.
 
     python benchmarks/weights.py        writes benchmarks/results/weights.json; goes on where it was stopped
 """
@@ -23,6 +23,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
 
+from fast_cpu import speed_up
 from machine import machine
 from seglib.dataset import CustomDataset
 from seglib.device import Timer, pick_device, seed_everything
@@ -55,14 +56,14 @@ def fine_tune(weights: str, lr: float, seed: int, steps: int, samples: Path, sma
         num_classes=1, weights=None if weights == "random" else weights, batchnorm_momentum=0.1, verbose=False
     ).to(device)
     optimizer = make_optimizer(model, "adamw", lr=lr, head_lr=HEAD_FACTOR * lr, weight_decay=1e-4)
-    schedule = make_schedule(optimizer, "poly", steps, warmup=8)
+    schedule, fast = make_schedule(optimizer, "poly", steps, warmup=8), speed_up(model)  # the same parameters
     left = steps
     with Timer(device) as timer:
         while left:  # an epoch at a time; the last may be cut short, so that the number of steps is exact
             batches = itertools.islice(train_dataloader, min(left, len(train_dataloader)))
-            loss = train_one_epoch(model, batches, criterion, optimizer, device, schedule)
+            loss = train_one_epoch(fast, batches, criterion, optimizer, device, schedule)
             left -= min(left, len(train_dataloader))
-    evaluation = evaluate(model, validation_dataloader, criterion, device)
+    evaluation = evaluate(fast, validation_dataloader, criterion, device)
     row = {"weights": weights, "lr": lr, "seed": seed, "steps": steps, "iou": round(evaluation.iou, 4)}
     return row | {"train_loss": round(loss, 4), "train_seconds": round(timer.seconds, 1)}
 

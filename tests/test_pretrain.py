@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from pretrain import forget_the_untrained
+from pretrain import average, forget_the_untrained
 from seglib.model import build_deeplab
 
 
@@ -23,6 +23,17 @@ def test_taps_that_were_trained_are_kept():
     model = build_deeplab(weights=None, verbose=False)
     forget_the_untrained(model, [[240, 320]])  # maps 20 cells wide
     assert [taps[0][0] for taps in used_taps(model)] == [True, False, False]
+
+
+def test_the_average_lies_in_the_middle():
+    torch.manual_seed(0)
+    model, other = nn.BatchNorm2d(3), nn.BatchNorm2d(3)
+    other.running_mean += 4
+    other.num_batches_tracked += 7
+    before = other.state_dict()
+    average(model, before)
+    assert model.running_mean.tolist() == [2, 2, 2]
+    assert (model.num_batches_tracked.item(), other.running_mean.tolist()) == (0, [4, 4, 4])
 
 
 def used_taps(model: nn.Module) -> list[list[list[bool]]]:

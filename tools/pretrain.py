@@ -67,6 +67,13 @@ def forget_the_untrained(model: nn.Module, sizes: list[list[int]]) -> None:
             module.weight.data.zero_()[:, :, 1, 1] = middle
 
 
+def average(model: nn.Module, other: dict[str, torch.Tensor]) -> None:
+    """Moves the floating-point weights and running statistics of `model` half of the way to those of `other`."""
+    for name, tensor in model.state_dict().items():
+        if tensor.is_floating_point():
+            tensor.lerp_(other[name].to(tensor.dtype), 0.5)
+
+
 def export(model: nn.Module, state: dict, held_out: dict[str, float], path: Path) -> None:
     """Writes the half-precision state dict and its story."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -104,6 +111,9 @@ def main() -> None:
     parser.add_argument("--scenes", type=Path, help="a folder of render_pretraining.py; without it, procedural only")
     parser.add_argument("--restart", action="store_true", help="begin the clock anew, from the last weights")
     parser.add_argument("--export", action="store_true", help="write the weights of the last checkpoint, train nothing")
+    parser.add_argument(
+        "--average", type=Path, help="weights that an earlier round ended with: export the mean of both"
+    )
     args = parser.parse_args()
 
     rank, processes = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))  # torchrun sets them
@@ -169,6 +179,8 @@ def main() -> None:
                 log.write(f"{line} lr {PEAK_LR * rate(share):.1e} {name} mIoU {held_out(pictures)}\n")
 
     if rank == 0:
+        if args.average:  # two ends of one training: their mean generalises at least as well (arXiv 1803.05407)
+            average(model, torch.load(args.average, weights_only=True))
         final = {name: held_out(pictures) for name, pictures in held_out_pictures.items()}
         export(model, state, final, args.output)
         print(json.dumps(final))
