@@ -7,7 +7,7 @@ between the weights and those at the start: of all, of the backbone, of the head
 
 - adam: the notes' Adam, at a constant rate, over five decades.
 - adamw: the same with a weight decay of 0.01, torch's default.
-- sgd: with momentum 0.9, at five rates.
+- sgd: with momentum 0.9, at four rates.
 - groups: Adam, the backbone at a fifth of the head's rate.
 - schedules: Adam, the rate falling to 0 after a warm-up.
 - long: Adam at the notes' 1e-5 for the notes' 100 epochs, 800 steps.
@@ -33,10 +33,10 @@ from seglib.model import bundled_path
 from side_by_side import side_by_side
 
 ARMS = {
-    "adam": [Recipe(lr=lr) for lr in (1e-7, 1e-6, 1e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2)],
+    "adam": [Recipe(lr=lr) for lr in (1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 3e-3, 1e-2)],
     "adamw": [Recipe(optimizer="adamw", lr=lr, weight_decay=0.01) for lr in (3e-4, 1e-3, 3e-3)],
-    "sgd": [Recipe(optimizer="sgd", lr=lr) for lr in (1e-4, 1e-3, 3e-3, 1e-2, 3e-2)],
-    "groups": [Recipe(lr=lr, head_lr=head_lr) for lr, head_lr in ((2e-4, 1e-3), (6e-4, 3e-3), (1e-3, 5e-3))],
+    "sgd": [Recipe(optimizer="sgd", lr=lr) for lr in (1e-3, 3e-3, 1e-2, 3e-2)],
+    "groups": [Recipe(lr=lr, head_lr=head_lr) for lr, head_lr in ((2e-4, 1e-3), (6e-4, 3e-3))],
     "schedules": [Recipe(lr=3e-3, schedule=name) for name in ("poly", "cosine")],
     "long": [Recipe()],
 }

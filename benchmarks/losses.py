@@ -29,7 +29,7 @@ from seglib.model import bundled_path
 from side_by_side import side_by_side
 
 LOSSES = ("mse", "bce", "cross_entropy", "dice", "bce_dice")
-LEARNING_RATES = (3e-4, 1e-3, 3e-3)
+LEARNING_RATES = (1e-3, 3e-3, 1e-2)
 SEEDS = (0, 1, 2)
 SCHEDULE = "poly"
 

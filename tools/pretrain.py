@@ -74,7 +74,7 @@ def average(model: nn.Module, other: dict[str, torch.Tensor]) -> None:
             tensor.lerp_(other[name].to(tensor.dtype), 0.5)
 
 
-def export(model: nn.Module, state: dict, held_out: dict[str, float], path: Path) -> None:
+def export(model: nn.Module, state: dict, held_out: dict[str, float], path: Path, averaged: bool) -> None:
     """Writes the half-precision state dict and its story."""
     path.parent.mkdir(parents=True, exist_ok=True)
     forget_the_untrained(model, state["sizes"])
@@ -87,6 +87,7 @@ def export(model: nn.Module, state: dict, held_out: dict[str, float], path: Path
         "bytes": len(data),
         "trained_on": "procedural shapes and path-traced things, none of them fruit",
         "made_by": "tools/pretrain.py, on the pictures of tools/procedural.py and tools/render_pretraining.py",
+        "stored": "the mean of two ends of the training" if averaged else "the end of the training",
         "num_classes": len(CLASS_NAMES),
         "class_names": list(CLASS_NAMES),
         "sizes_height_width": state["sizes"],
@@ -182,7 +183,7 @@ def main() -> None:
         if args.average:  # two ends of one training: their mean generalises at least as well (arXiv 1803.05407)
             average(model, torch.load(args.average, weights_only=True))
         final = {name: held_out(pictures) for name, pictures in held_out_pictures.items()}
-        export(model, state, final, args.output)
+        export(model, state, final, args.output, averaged=bool(args.average))
         print(json.dumps(final))
 
 

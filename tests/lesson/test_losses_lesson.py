@@ -151,14 +151,14 @@ def test_the_losses_are_judged_at_their_best_rate_and_mistakes_come_last(capsys)
     losses, runs = script("losses"), []
     while cases := losses.todo(runs):
         for loss, lr, seed in cases:
-            iou = 0.5 - abs(math.log10(lr / 1e-3)) / 10 + seed / 100
+            iou = 0.5 - abs(math.log10(lr / 3e-3)) / 10 + seed / 100
             runs.append({"loss": loss, "lr": lr, "seed": seed, "iou": iou, "iou_at": {"0.0": iou, "0.5": iou / 2}})
     assert len(runs) == 51
     assert {run["loss"] for run in runs[-6:]} == set(tuning.MISTAKES)
     best = losses.summary(runs)["best"]
     assert list(best) == ["mse", "bce", "cross_entropy", "dice", "bce_dice", *tuning.MISTAKES]
     mse = best["mse"]
-    assert (mse["lr"], mse["iou"], mse["iou_spread"], mse["edge"]) == (1e-3, 0.51, 0.01, False)
+    assert (mse["lr"], mse["iou"], mse["iou_spread"], mse["edge"]) == (3e-3, 0.51, 0.01, False)
     assert mse["iou_at_0.5"] == 0.255
     scores = charts_losses.best_scores({"best": best, "runs": runs})
     assert scores["mse"] == {charts_losses.OWN: [0.5, 0.51, 0.52], charts_losses.OTHER: [0.5, 0.51, 0.52]}
