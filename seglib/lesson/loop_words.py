@@ -11,8 +11,8 @@ LOOP_WORDS = {
     "images = images.to(device": "**Moving the data.** Images and masks are copied to where the model is. Without it, "
     "tensors of two devices meet, which is an error. `non_blocking`: the CPU does not wait for the copy. "
     "`channels_last`: an order in memory that convolutions read faster.",
-    "finish(images, masks)": "**Bytes or floats.** Pictures that travelled as bytes become normalised floats here, where "
-    "that costs least. Those that are floats already pass as they are.",
+    "finish(images, masks)": "**Bytes or floats.** Pictures that travelled as bytes become normalised floats here, "
+    "where that costs least. Those that are floats already pass as they are.",
     "optimizer.zero_grad()": "**Zeroing gradients.** Clears out the gradients of the step before. Without it they "
     "accumulate, and every step goes on pushing where the earlier ones pushed.",
     'outputs = model(images)["out"]': "**Forward pass.** We feed the images through the model, and it gives us the "
