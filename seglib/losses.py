@@ -51,9 +51,7 @@ class Loss:
 
 
 def make_loss(name: str) -> Loss:
-    """A loss by its name, for one object "mse" (the notes'), "bce", "dice" or "bce_dice", the sum of those two.
-
-    For several classes "cross_entropy".
+    """A loss by its name: "mse" (the notes'), "bce", "dice", "bce_dice" (their sum); for classes "cross_entropy".
 
     Example:
         >>> criterion = make_loss("bce")
@@ -132,10 +130,6 @@ def _dice(outputs: Tensor, masks: Tensor) -> Tensor:
     return 1 - (2 * (probability * target).sum() + 1) / (probability.sum() + target.sum() + 1)
 
 
-def _bce_dice(outputs: Tensor, masks: Tensor) -> Tensor:
-    return _bce(outputs, masks) + _dice(outputs, masks)
-
-
 def _cross_entropy(outputs: Tensor, masks: Tensor) -> Tensor:
     known = masks != IGNORE_INDEX
     pixel_losses = F.cross_entropy(outputs, masks, ignore_index=IGNORE_INDEX, reduction="none")
@@ -150,6 +144,6 @@ _LOSSES = {
     "mse": Loss("mse", _mse, _intensity, 0.5),
     "bce": Loss("bce", _bce, torch.sigmoid, 0.0),
     "dice": Loss("dice", _dice, torch.sigmoid, 0.0),
-    "bce_dice": Loss("bce_dice", _bce_dice, torch.sigmoid, 0.0),
+    "bce_dice": Loss("bce_dice", lambda *pair: _bce(*pair) + _dice(*pair), torch.sigmoid, 0.0),
     "cross_entropy": Loss("cross_entropy", _cross_entropy, functools.partial(torch.softmax, dim=1), None),
 }
