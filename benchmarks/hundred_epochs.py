@@ -28,13 +28,14 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tools"), str(ROOT / "benchmarks")]
 
 from machine import machine
+from resuming import runs_so_far, weights_used
 from seglib.dataset import CustomDataset
 from seglib.device import pick_device, seed_everything
 from seglib.engine import evaluate, train_one_epoch
 from seglib.lesson.leaking import write_small
 from seglib.loaders import make_loaders, read_split
 from seglib.losses import make_loss
-from seglib.model import build_deeplab, bundled_path
+from seglib.model import build_deeplab
 from seglib.optim import make_optimizer, make_schedule
 from seglib.transforms import joint_transform
 from side_by_side import side_by_side
@@ -113,11 +114,8 @@ def main() -> None:
     arguments = parser.parse_args()
     size = tuple(arguments.size)
     settings = {"height": size[0], "width": size[1], "batch_size": 4, "plateau_patience": PATIENCE}
-    settings["weights"] = json.loads(bundled_path().with_suffix(".json").read_text(encoding="utf-8"))["sha256"][:12]
-    before = json.loads(arguments.out.read_text(encoding="utf-8")) if arguments.out.exists() else {}
-    if before and before["settings"] != settings:
-        parser.error(f"{arguments.out.name} holds runs with other settings, or from other weights: move it away first")
-    runs = before.get("runs", [])
+    settings["weights"] = weights_used()
+    runs = runs_so_far(arguments.out, settings, parser)
     done = {(run["arm"], run["seed"]) for run in runs}
     todo = [(arm, seed) for seed in arguments.seeds for arm in arguments.arms if (arm, seed) not in done]
     with tempfile.TemporaryDirectory() as scratch:

@@ -27,9 +27,9 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tools"), str(ROOT / "benchmarks")]
 
 from machine import machine
+from resuming import runs_so_far, weights_used
 from seglib.errors import TrainingError
 from seglib.lesson.tuning import SIZE, Recipe, small_pairs, tune
-from seglib.model import bundled_path
 from side_by_side import side_by_side
 
 ARMS = {
@@ -94,13 +94,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "learning_rates.json")
     arguments = parser.parse_args()
 
-    story = json.loads(bundled_path().with_suffix(".json").read_text(encoding="utf-8"))
     settings = {"height": arguments.size[0], "width": arguments.size[1], "epochs": arguments.epochs}
-    settings |= {"long_epochs": arguments.long, "batch_size": 4, "loss": "mse", "weights": story["sha256"][:12]}
-    before = json.loads(arguments.out.read_text(encoding="utf-8")) if arguments.out.exists() else {}
-    if before and before["settings"] != settings:
-        parser.error(f"{arguments.out.name} holds runs with other settings, or from other weights: move it away first")
-    runs = before.get("runs", [])
+    settings |= {"long_epochs": arguments.long, "batch_size": 4, "loss": "mse", "weights": weights_used()}
+    runs = runs_so_far(arguments.out, settings, parser)
     done = {key(run) for run in runs}
     # The long ones first, for they take a third of the time; then seeds outermost: all have had as much if it stops.
     arms = [(arm, recipe) for arm, recipes in ARMS.items() if arm != "long" for recipe in recipes]

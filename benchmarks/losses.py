@@ -24,8 +24,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tools"), str(ROOT / "benchmarks")]
 
 from machine import machine
+from resuming import runs_so_far, weights_used
 from seglib.lesson.tuning import EPOCHS, MISTAKES, SIZE, THRESHOLDS, Recipe, small_pairs, tune
-from seglib.model import bundled_path
 from side_by_side import side_by_side
 
 LOSSES = ("mse", "bce", "cross_entropy", "dice", "bce_dice")
@@ -89,14 +89,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "losses.json")
     arguments = parser.parse_args()
 
-    story = json.loads(bundled_path().with_suffix(".json").read_text(encoding="utf-8"))
     size = tuple(arguments.size)
     settings = {"height": size[0], "width": size[1], "epochs": arguments.epochs, "batch_size": 4}
-    settings |= {"optimizer": "adam", "schedule": SCHEDULE, "weights": story["sha256"][:12]}
-    before = json.loads(arguments.out.read_text(encoding="utf-8")) if arguments.out.exists() else {}
-    if before and before["settings"] != settings:
-        parser.error(f"{arguments.out.name} holds runs with other settings, or from other weights: move it away first")
-    runs = before.get("runs", [])
+    settings |= {"optimizer": "adam", "schedule": SCHEDULE, "weights": weights_used()}
+    runs = runs_so_far(arguments.out, settings, parser)
     arguments.out.parent.mkdir(exist_ok=True)
     while cases := todo(runs):
         for row in side_by_side(train, [(*case, arguments.epochs, arguments.samples, size) for case in cases]):

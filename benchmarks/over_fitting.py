@@ -20,13 +20,14 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tools"), str(ROOT / "benchmarks")]
 
 from machine import machine
+from resuming import runs_so_far, weights_used
 from seglib.dataset import CustomDataset
 from seglib.device import pick_device, seed_everything
 from seglib.engine import evaluate, train_one_epoch
 from seglib.lesson.leaking import write_small
 from seglib.loaders import make_loaders, read_split
 from seglib.losses import make_loss
-from seglib.model import build_deeplab, bundled_path
+from seglib.model import build_deeplab
 from seglib.optim import make_optimizer, make_schedule
 from seglib.transforms import joint_transform
 from side_by_side import side_by_side
@@ -90,11 +91,8 @@ def main() -> None:
     arguments = parser.parse_args()
     size = tuple(arguments.size)
     settings = {"height": size[0], "width": size[1], "batch_size": 4, "steps": arguments.steps}
-    settings["weights"] = json.loads(bundled_path().with_suffix(".json").read_text(encoding="utf-8"))["sha256"][:12]
-    before = json.loads(arguments.out.read_text(encoding="utf-8")) if arguments.out.exists() else {}
-    if before and before["settings"] != settings:
-        parser.error(f"{arguments.out.name} holds runs with other settings, or from other weights: move it away first")
-    runs = before.get("runs", [])
+    settings["weights"] = weights_used()
+    runs = runs_so_far(arguments.out, settings, parser)
     done = {(run["pictures"], run["way"], run["seed"]) for run in runs}
     todo = [(count, way, seed) for seed in arguments.seeds for count in COUNTS for way in WAYS]
     with tempfile.TemporaryDirectory() as scratch:

@@ -21,10 +21,11 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tools"), str(ROOT / "benchmarks")]
 
 from fast_cpu import speed_up
 from machine import machine
+from resuming import runs_so_far, weights_used
 from seglib.dataset import CustomDataset
 from seglib.device import Timer, pick_device, seed_everything
 from seglib.engine import evaluate, train_one_epoch
@@ -96,9 +97,10 @@ def main() -> None:
     ceiling_file = ROOT / "benchmarks" / "results" / "ceiling.json"
     sizes = json.loads(ceiling_file.read_text())["sizes"] if ceiling_file.exists() else []
     ceiling = next((row["iou"] for row in sizes if (row["height"], row["width"]) == SIZE), None)
-    runs = json.loads(args.output.read_text())["runs"] if args.output.exists() else []
-    if any(run["steps"] != args.steps for run in runs):
-        parser.error(f"{args.output.name} holds runs of another number of steps: move it away first")
+    settings = {"size_height_width": list(SIZE), "batch_size": BATCH_SIZE, "loss": "bce_dice"}
+    settings |= {"batchnorm_momentum": 0.1, "optimizer": "adamw", "head_lr_factor": HEAD_FACTOR}
+    settings |= {"schedule": "poly, 8 steps of warm-up", "steps": args.steps, "weights": weights_used()}
+    runs = runs_so_far(args.output, settings, parser)
     done = {(run["weights"], run["lr"], run["seed"]) for run in runs}
     # Seeds outermost: if it is stopped early, both sides have had as much.
     todo = [(side, lr, seed) for seed in SEEDS for lr in LEARNING_RATES for side in ("bundled", "random")]
@@ -113,13 +115,6 @@ def main() -> None:
     for row in side_by_side(fine_tune, cases):
         runs = sorted([*runs, row], key=lambda run: (run["seed"], run["lr"], run["weights"]))
         print(row, flush=True)
-        settings = {"size_height_width": SIZE, "batch_size": BATCH_SIZE, "loss": "bce_dice", "batchnorm_momentum": 0.1}
-        settings |= {
-            "optimizer": "adamw",
-            "head_lr_factor": HEAD_FACTOR,
-            "schedule": "poly, 8 steps of warm-up",
-            "steps": args.steps,
-        }
         what = "IoU of fruit on the validation pictures after fine-tuning: bundled against random weights"
         result = {"what": what, "machine": machine(), "settings": settings, **summarise(runs, ceiling), "runs": runs}
         args.output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
