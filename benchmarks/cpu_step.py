@@ -1,18 +1,16 @@
 """What does seglib's loop gain on a CPU? One step, and a whole training, against the notes' loop on the same machine.
 
-Four questions:
+Three questions:
 - mobilenet: one step of `deeplabv3_mobilenet_v3_large`, batch 4 at 320 wide and 240 high, float32. The notes' loop as
   written against `train_one_epoch`: same model, batch, loss (MSE), optimizer and weights. What differs is the order in
   memory (channels-last) and the loss, which is not read from the model's device in each step.
 - resnet50: the same with `deeplabv3_resnet50`, where ours also computes in bfloat16 (autocast); and the IoU after a
   training in both, three seeds each, from random weights.
 - fit: `fit` for 10 epochs by our recipe, three seeds: IoU, and seconds on all cores, validation included.
-- race: steps and seconds until a validation IoU of 0.85 of the ceiling, three seeds. The notes' recipe against ours,
-  which differs in loss (BCE and Dice), learning rate (1e-3, for the head 5e-3, with warm-up and decay) and loop, and in
-  nothing else. The notes' recipe gets the notes' 100 epochs. Seconds are those of training; measuring is not counted.
-  The six trainings run side by side, each on one core.
 
-    python benchmarks/cpu_step.py [mobilenet] [fit] [resnet50] [race]      writes benchmarks/results/cpu_step.json
+How many steps and seconds both recipes need to one IoU is a race in `hundred_epochs.py`.
+
+    python benchmarks/cpu_step.py [mobilenet] [fit] [resnet50]      writes benchmarks/results/cpu_step.json
 
 Each run of a training is stored when it is done, and not run again: a long benchmark may be stopped and go on.
 """
@@ -46,11 +44,9 @@ from seglib.losses import make_loss
 from seglib.model import build_deeplab
 from seglib.optim import make_optimizer, make_schedule
 from seglib.transforms import joint_transform
-from side_by_side import side_by_side
 
 CPU = pick_device("cpu")
 SEEDS = (0, 1, 2)
-GOAL = 0.85  # of the ceiling
 FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "amx_tile", "amx_int8")
 Batch = tuple[Tensor, Tensor]
 MOBILENET, RESNET = "deeplabv3_mobilenet_v3_large", "deeplabv3_resnet50"
@@ -156,36 +152,6 @@ def train_ten(seed: int, files: Path, split: Any, size: tuple[int, int], epochs:
     return {"seed": seed, "iou": history.validation_iou[-1], "seconds": round(time.perf_counter() - begin, 1)}
 
 
-def train(recipe: str, seed: int, files: Path, split: Any, size: tuple[int, int], epochs: int, until: float) -> dict:
-    """Train MobileNet by one recipe, until an IoU or for all epochs; steps, seconds and IoU after each epoch."""
-    seed_everything(seed)
-    train_dataloader, validation_dataloader = loaders(files, split, size, seed)
-    model = build_deeplab(MOBILENET, weights="bundled", verbose=False)
-    if recipe == "notes":
-        model = plain(model)
-        optimizer = optim.Adam(model.parameters(), lr=1e-5)
-        criterion = make_loss("mse")
-    else:
-        criterion, optimizer, schedule = our_recipe(model, epochs * len(train_dataloader))
-    row: dict[str, Any] = {"recipe": recipe, "seed": seed, "reached": False, "steps": [], "seconds": [], "iou": []}
-    seconds = 0.0
-    for epoch in range(1, epochs + 1):
-        begin = time.perf_counter()
-        if recipe == "notes":
-            notes_epoch(model, train_dataloader, optimizer)
-        else:
-            train_one_epoch(model, train_dataloader, criterion, optimizer, CPU, schedule)
-        seconds += time.perf_counter() - begin
-        score = evaluate(model, validation_dataloader, criterion, CPU).iou
-        row["steps"].append(epoch * len(train_dataloader))
-        row["seconds"].append(round(seconds, 2))
-        row["iou"].append(round(score, 4))
-        if score >= until:
-            row["reached"] = True
-            break
-    return row
-
-
 def train_resnet(kind: str, seed: int, files: Path, split: Any, size: tuple[int, int], epochs: int) -> dict:
     """Train ResNet-50 from random weights by our recipe, in float32 or in bfloat16; its IoU at the end."""
     seed_everything(seed)
@@ -215,30 +181,14 @@ def spread_of(runs: list[dict]) -> dict:
     return table
 
 
-def summary_of(runs: list[dict]) -> dict:
-    """Medians of steps and seconds to the goal. A recipe that did not reach it counts with all it had: "at least"."""
-    table: dict[str, Any] = {}
-    for recipe in ("notes", "seglib"):
-        mine = [run for run in runs if run["recipe"] == recipe]
-        if mine:
-            steps, seconds = (statistics.median(run[unit][-1] for run in mine) for unit in ("steps", "seconds"))
-            reached = sum(run["reached"] for run in mine)
-            table[recipe] = {"steps": steps, "seconds": seconds, "reached": reached, "runs": len(mine)}
-    if len(table) == 2 and table["seglib"]["reached"] == table["seglib"]["runs"]:
-        for unit in ("steps", "seconds"):
-            table[f"ratio_of_{unit}"] = round(table["notes"][unit] / table["seglib"][unit], 2)
-        table["at_least"] = table["notes"]["reached"] < table["notes"]["runs"]
-    return table
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", default=["mobilenet", "fit", "resnet50", "race"])
+    parser.add_argument("parts", nargs="*", default=["mobilenet", "fit", "resnet50"])
     parser.add_argument("--samples", type=Path, default=ROOT / "data_samples")
     parser.add_argument("--size", type=int, nargs=2, default=(240, 320), help="height width")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--steps", type=int, default=3, help="in a round")
-    parser.add_argument("--epochs", type=int, nargs=3, default=(100, 20, 8), help="of the notes', ours, ResNet-50")
+    parser.add_argument("--epochs", type=int, nargs=2, default=(10, 8), help="of fit, of ResNet-50")
     parser.add_argument("--seeds", type=int, nargs="*", default=SEEDS)
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "cpu_step.json")
     arguments = parser.parse_args()
@@ -264,7 +214,7 @@ def main() -> None:
             store("mobilenet", one_step(MOBILENET, "bundled", batch, lambda m: m, arguments.rounds, arguments.steps))
             print(result["mobilenet"], flush=True)
         if "fit" in arguments.parts:
-            runs = [train_ten(seed, files, split, size, min(10, arguments.epochs[1])) for seed in arguments.seeds]
+            runs = [train_ten(seed, files, split, size, arguments.epochs[0]) for seed in arguments.seeds]
             mean = statistics.mean(run["iou"] for run in runs)
             longest = max(run["seconds"] for run in runs)
             share = round(mean / ceiling, 3)
@@ -277,25 +227,9 @@ def main() -> None:
             for seed in arguments.seeds:
                 for kind in ("bfloat16", "float32"):
                     if not any((run["kind"], run["seed"]) == (kind, seed) for run in runs):
-                        runs.append(train_resnet(kind, seed, files, split, size, arguments.epochs[2]))
+                        runs.append(train_resnet(kind, seed, files, split, size, arguments.epochs[1]))
                         store("resnet50", {**step, "training": spread_of(runs), "runs": runs})
             store("resnet50", {**step, "training": spread_of(runs), "runs": runs})
-        if "race" in arguments.parts:
-            goal, runs = GOAL * ceiling, result.get("race", {}).get("runs", [])
-            done = {(run["recipe"], run["seed"]) for run in runs}
-            recipes = (("notes", arguments.epochs[0]), ("seglib", arguments.epochs[1]))  # the long ones first
-            cases = [
-                (recipe, seed, files, split, size, epochs, goal)
-                for recipe, epochs in recipes
-                for seed in arguments.seeds
-                if (recipe, seed) not in done
-            ]
-            for run in side_by_side(train, cases):
-                print(run["recipe"], run["seed"], run["steps"][-1], run["seconds"][-1], run["iou"][-1], flush=True)
-                runs = sorted([*runs, run], key=lambda run: (run["recipe"], run["seed"]))
-                about = {"goal": round(goal, 4), "ceiling": ceiling, "share": GOAL}
-                store("race", {**about, "summary": summary_of(runs), "runs": runs})
-            print(json.dumps(result["race"]["summary"], indent=1))
 
 
 if __name__ == "__main__":

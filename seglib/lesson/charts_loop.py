@@ -91,7 +91,8 @@ def race_chart(recipes: Mapping[str, Sequence[Mapping[str, Sequence[float]]]], g
     """Draw the validation IoU of two recipes against the steps and against the seconds, a line for each seed.
 
     Args:
-        recipes: name -> one run for each seed, each with "steps", "seconds" and "iou", of one length.
+        recipes: name -> one run for each seed, each with "steps", "seconds" and
+            "validation_iou", of one length.
         goal: an IoU, drawn as a dotted line.
         ceiling: the best IoU there could be, dashed.
     """
@@ -101,7 +102,7 @@ def race_chart(recipes: Mapping[str, Sequence[Mapping[str, Sequence[float]]]], g
             for number, run in enumerate(runs):
                 label = name if number == 0 else None
                 style = {"color": colour, "linestyle": dash, "marker": marker, "markersize": 3}
-                axes.plot(run[unit], run["iou"], label=label, **style)
+                axes.plot(run[unit], run["validation_iou"], label=label, **style)
         _goals(axes, goal, ceiling)
         axes.set(xlabel=f"{unit} of training (log scale)", ylabel="validation IoU (0 to 1)", xscale="log", ylim=(0, 1))
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))

@@ -41,7 +41,9 @@ def shown(monkeypatch):
         paths_chart({"weight": {"right": [0, 0.25], "no step": [0, 0]}, "loss": {"right": [1, 0.5]}}),
         monitor_figure(History([0.5], [0.4], [0.3]), PHOTO, MASK, ceiling=0.97),
         monitor_figure(History(), PHOTO, MASK),
-        race_chart({"ours": [{"steps": [8, 16], "seconds": [4.0, 8.0], "iou": [0.2, 0.9]}]}, goal=0.8, ceiling=0.97),
+        race_chart(
+            {"ours": [{"steps": [8, 16], "seconds": [4.0, 8.0], "validation_iou": [0.2, 0.9]}]}, goal=0.8, ceiling=0.97
+        ),
     ],
     ids=["graph", "paths", "monitor", "monitor before", "race"],
 )
