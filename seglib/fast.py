@@ -80,29 +80,27 @@ class FastDataset(CustomDataset):
             return super().__getitem__(idx)  # which says what is wrong
         name = self.image_filenames[idx]
         paths = self.image_folder / name, self.mask_folder / self.mask_filenames[idx]
-        both = None
+        kept = None
         if self.cache and all(path.is_file() for path in paths):
             stamp = paths[0].stat().st_mtime_ns, paths[1].stat().st_mtime_ns
-            both = self.cache.get(name, stamp)
-        if both is None:
+            kept = self.cache.get(name, stamp)  # (4, H, W)
+        if kept is not None:
+            pixels, labels = kept[:3], kept[3]  # (3, H, W), (H, W)
+        else:
             image, mask = load_pixels(paths[0]), load_mask(paths[1], self.classes)
             if image.shape[-2:] != (mask.height, mask.width):
                 return super().__getitem__(idx)  # which says what is wrong
-            both = self._resized(image, mask)
+            pixels, labels = F.resize(image, list(self.size), antialias=True), self._labels(mask)
             if self.cache:
-                self.cache.put(name, stamp, both)
-        pixels, labels = both[:3], both[3]  # (3, H, W), (H, W)
+                self.cache.put(name, stamp, torch.cat([pixels, labels[None]]))
         if self.after:
             return self.after(tv_tensors.Image(pixels), tv_tensors.Mask(labels))
         return pixels, labels[None] if self.classes is None else labels
 
-    def _resized(self, image: Tensor, mask: Image.Image) -> Tensor:
-        """Image and mask at the size of the dataset, in one tensor uint8 (4, height, width)."""
-        both = torch.empty((4, *self.size), dtype=torch.uint8)
-        both[:3] = F.resize(image, list(self.size), antialias=True)
+    def _labels(self, mask: Image.Image) -> Tensor:
+        """The mask at the size of the dataset, uint8 (height, width)."""
         labels = np.array(mask.resize(self.size[::-1], Image.Resampling.NEAREST))  # PIL wants (width, height)
-        both[3] = torch.from_numpy(labels // 255 if self.classes is None else labels)
-        return both
+        return torch.from_numpy(labels // 255 if self.classes is None else labels)
 
 
 def load_pixels(path: str | os.PathLike[str]) -> Tensor:
