@@ -14,8 +14,8 @@ need to a share of the ceiling?
 
     python benchmarks/hundred_epochs.py        writes benchmarks/results/hundred_epochs.json, goes on where it stopped
 
-The trainings run side by side, one on each core: their seconds are those of one core. All use `train_one_epoch` and the
-convolutions of `tools/fast_cpu.py`, in bfloat16: half of the time. The notes' own loop takes longer for each step
+The trainings run side by side, one on each core; seconds are processor time, of one core. All use `train_one_epoch` and
+the convolutions of `tools/fast_cpu.py`, in bfloat16: half of the time. The notes' own loop takes longer for each step
 (`cpu_step.py`), so these seconds are kind to the notes.
 """
 
@@ -80,9 +80,9 @@ def train(arm: str, seed: int, files: Path, split_file: Path, size: tuple[int, i
     row: dict[str, Any] = {"arm": arm, "seed": seed} | {key: [] for key in keys}
     fast, seconds = speed_up(model), 0.0  # the same parameters
     for epoch in range(1, epochs + 1):
-        begin = time.perf_counter()
+        begin = time.process_time()
         loss = train_one_epoch(fast, train_dataloader, criterion, optimizer, device, schedule)
-        seconds += time.perf_counter() - begin
+        seconds += time.process_time() - begin
         measured = evaluate(fast, validation_dataloader, criterion, device)
         lr, steps_so_far = optimizer.param_groups[0]["lr"], epoch * len(train_dataloader)
         values = (loss, measured.loss, measured.iou, lr, steps_so_far, round(seconds, 2))
