@@ -6,8 +6,8 @@ each epoch: the training loss, loss and IoU on the 16 validation pictures, steps
 - notes: MSE, Adam at 1e-5, no augmentation, 100 epochs: the recipe of the notes.
 - notes at 1e-3: the same with a learning rate that notebook 05 finds better; it shows over-fitting if there is any.
 - ours: BCE and Dice, Adam at 1e-3 and at 5e-3 for the head, a rise, a planned fall; 30 epochs; no augmentation.
-- constant, plateau, poly: the same with AdamW and augmentation. After its rise the rate stays; or is halved when the
-  validation loss has not improved for five epochs (ReduceLROnPlateau); or falls to 0 on a plan.
+- constant, plateau, poly: the same with AdamW and augmentation. After its rise the rate stays, for 100 epochs; or is
+  halved when the validation loss has not improved for five epochs (ReduceLROnPlateau); or falls to 0 on a plan.
 
 "notes" and "ours" differ in loss and learning rate only, so they are also a race: how many steps and seconds does each
 need to a share of the ceiling?
@@ -48,7 +48,7 @@ from seglib.transforms import joint_transform
 from side_by_side import side_by_side
 
 SEEDS = (0, 1, 2)
-ARMS = {"notes": 100, "notes at 1e-3": 100, "ours": 30, "constant": 30, "plateau": 30, "poly": 30}  # and their epochs
+ARMS = {"notes": 100, "notes at 1e-3": 100, "ours": 30, "constant": 100, "plateau": 30, "poly": 30}  # and their epochs
 SHARES = (0.5, 0.7, 0.8, 0.85)  # of the ceiling, to race to
 PATIENCE = 4  # of the plateau schedule: the fifth epoch without a better one halves the rate
 

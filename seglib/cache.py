@@ -49,7 +49,7 @@ class Cache:
             )
         if count < len(names):
             print(
-                f"The cache is full: {count} of {len(names)} pictures are in it ({whose}). The others are read anew in "
+                f"The cache has room for {count} of {len(names)} pictures ({whose}). The others are read anew in "
                 f"each epoch; all of them take {_gib(len(names) * each)}."
             )
         self.place = {name: place for place, name in enumerate(names[:count])}

@@ -54,7 +54,7 @@ def test_it_says_nothing_while_all_fits(capsys):
 def test_at_its_limit_it_says_how_many_it_holds_and_how_much_all_would_take(capsys):
     cache = Cache(["a", "b", "c"], SIZE, 2.5 * EACH / GIB)
     said = capsys.readouterr().out
-    assert "The cache is full: 2 of 3 pictures are in it" in said
+    assert "The cache has room for 2 of 3 pictures" in said
     assert "the limit is" in said
     assert said.count("\n") == 1
     cache.put("c", (1, 1), picture(3))

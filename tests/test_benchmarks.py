@@ -1,0 +1,57 @@
+"""The benchmarks that nobody runs by the way, at a tiny size: what they store is what the lessons read."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from notebook_env import ROOT
+from seglib.lesson.charts_cuda import input_bars, speed_bars
+
+TINY = {
+    "gpu_step": ["--tiny", "--ways", "the notes' loop", "all together"],
+    "reference": ["--tiny"],
+    "input": ["--rounds", "2", "--epochs", "1", "--count", "5", "--file", "120", "160", "--size", "96", "128"],
+}
+
+
+@pytest.fixture(scope="module", params=TINY)
+def stored(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict]:
+    """The name of a benchmark, and what it wrote."""
+    out: Path = tmp_path_factory.mktemp("benchmark") / "out.json"
+    command = [
+        sys.executable,
+        str(ROOT / "benchmarks" / f"{request.param}.py"),
+        *TINY[request.param],
+        "--out",
+        str(out),
+    ]
+    surroundings = os.environ | {"CUDA_VISIBLE_DEVICES": ""}
+    run = subprocess.run(command, cwd=ROOT, env=surroundings, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr[-2000:]
+    return request.param, json.loads(out.read_text(encoding="utf-8"))
+
+
+def test_a_benchmark_runs_at_a_tiny_size_and_stores_what_is_read(stored):
+    name, result = stored
+    assert result["what"]
+    assert result["machine"]["torch"]
+    if name == "gpu_step":
+        assert [row["way"] for row in result["rows"]] == TINY["gpu_step"][2:]
+        assert all(row["images_a_second_of_the_step"] > 0 for row in result["rows"])
+        assert len(result["iou"]["all together"]) == len(result["iou"]["float32"]) > 0
+        assert speed_bars(result["rows"]).axes
+    elif name == "reference":
+        recipes = {run["recipe"] for run in result["runs"]}
+        assert recipes == {"reference", "ours"}
+        speeds = {recipe: result["summary"][recipe]["images_a_second"] for recipe in recipes}
+        assert result["summary"]["ratio_of_speeds"] == pytest.approx(speeds["ours"] / speeds["reference"], abs=0.02)
+        assert {run["lr"] for run in result["runs"]} <= {run["lr"] for run in result["tuning"]}
+    else:
+        assert result["masks_equal"]
+        assert 0 < result["largest_difference_in_steps_of_255"] <= 2.01
+        assert result["ratio"]["later"] > result["ratio"]["first"] > 0
+        assert input_bars(result).axes
