@@ -37,7 +37,7 @@ def long_curves(arms: Mapping[str, Runs], ceiling: float) -> Figure:
         axes.legend(frameon=False)
     row[-1].axhline(ceiling, color=BLACK, linestyle="--", linewidth=1)
     row[-1].set(title="validation IoU", xlabel="epoch", ylabel="IoU (0 to 1)", ylim=(0, 1))
-    row[-1].legend(frameon=False, loc="lower right")
+    figure.legend(*row[-1].get_legend_handles_labels(), loc="outside upper right", ncols=len(arms), frameon=False)
     return figure
 
 
@@ -56,7 +56,7 @@ def minutes_curves(arms: Mapping[str, Runs], ceiling: float) -> Figure:
         axes.fill_between(minutes, scores.min(axis=0), scores.max(axis=0), color=colour, alpha=0.2, linewidth=0)
     axes.axhline(ceiling, color=BLACK, linestyle="--", linewidth=1)
     axes.set(xlabel="minutes of training, on one core", ylabel="IoU (0 to 1)", ylim=(0, 1), xlim=(0, None))
-    axes.legend(frameon=False, loc="lower right")
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=len(arms), frameon=False)
     return figure
 
 
