@@ -70,9 +70,9 @@ def stopping_chart(scores: Sequence[float], best: int, stopped: int) -> Figure:
     """
     figure, ((axes,),) = new_figure(1, 1, 8.0, 2.8)
     axes.plot(range(1, len(scores) + 1), scores, color=GREEN, marker="o" if len(scores) <= 25 else None)
-    for epoch, word, colour in ((best, "best", BLUE), (stopped, "stops", VERMILLION)):
+    for epoch, word, colour, side in ((best, "best", BLUE, "right"), (stopped, "stops", VERMILLION, "left")):
         axes.axvline(epoch, color=colour, linestyle="--", linewidth=1.2)
-        axes.text(epoch, 1.02, f"{word}: {epoch}", color=colour, ha="center", transform=axes.get_xaxis_transform())
+        axes.text(epoch, 1.02, f" {word}: {epoch} ", color=colour, ha=side, transform=axes.get_xaxis_transform())
     axes.set(xlabel="epoch", ylabel="validation IoU (0 to 1)")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     return figure
