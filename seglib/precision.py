@@ -25,7 +25,7 @@ def finish(images: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
     """
     if images.dtype != torch.uint8:
         return images, masks
-    images = images.float(memory_format=torch.contiguous_format)  # a channel after the other: changed quickly
+    images = images.to(torch.float32, memory_format=torch.contiguous_format)  # a channel after the other: quicker
     for channel, mean, std in zip(images.unbind(-3), IMAGENET_MEAN, IMAGENET_STD, strict=True):
         channel.sub_(255 * mean).div_(255 * std)  # plain numbers: a tensor would have to be copied to the device first
     if masks.dtype == torch.uint8:

@@ -74,7 +74,8 @@ def small_pairs(samples: Path, size: tuple[int, int] = SIZE) -> tuple[Pairs, Pai
     folders = samples / "images", samples / "masks"
     pictures = CustomDataset(*folders, image_transform(size), mask_transform(size))
     split = read_split(samples / "split.json")
-    return list(pictures.subset(split.train)), list(pictures.subset(split.validation))
+    train, validation = pictures.subset(split.train), pictures.subset(split.validation)
+    return [train[idx] for idx in range(len(train))], [validation[idx] for idx in range(len(validation))]
 
 
 def tune(train: Pairs, validation: Pairs, recipe: Recipe, epochs: int = EPOCHS, marks: Collection[int] = ()) -> Tuned:
