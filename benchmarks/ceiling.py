@@ -28,6 +28,12 @@ from machine import machine
 SIZES = [(120, 160), (192, 256), (240, 320)]  # (height, width)
 
 
+def ceiling_at(size: tuple[int, int]) -> float:
+    """The stored ceiling at (height, width); at a size that was never measured, that of the largest."""
+    sizes = json.loads((ROOT / "benchmarks/results/ceiling.json").read_text(encoding="utf-8"))["sizes"]
+    return next((row["iou"] for row in sizes if (row["height"], row["width"]) == tuple(size)), sizes[-1]["iou"])
+
+
 def fit_coarse_logits(masks: torch.Tensor, output_stride: int = 16, steps: int = 600) -> torch.Tensor:
     """Fits coarse logits, enlarged bilinearly, to masks.
 

@@ -33,6 +33,7 @@ from torch import Tensor, nn, optim
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tools"), str(ROOT / "benchmarks")]
 
+from ceiling import ceiling_at
 from fast_cpu import Bfloat16
 from machine import machine
 from seglib.dataset import CustomDataset
@@ -203,8 +204,7 @@ def main() -> None:
         arguments.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8", newline="\n")
 
     split = read_split(arguments.samples / "split.json")
-    sizes = json.loads((ROOT / "benchmarks/results/ceiling.json").read_text(encoding="utf-8"))["sizes"]
-    ceiling = next((row["iou"] for row in sizes if (row["height"], row["width"]) == size), sizes[-1]["iou"])
+    ceiling = ceiling_at(size)
     with tempfile.TemporaryDirectory() as scratch:
         whole = CustomDataset(arguments.samples / "images", arguments.samples / "masks")
         files = Path(scratch) / "small"

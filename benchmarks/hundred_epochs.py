@@ -33,6 +33,7 @@ from torch import optim
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tools"), str(ROOT / "benchmarks")]
 
+from ceiling import ceiling_at
 from fast_cpu import speed_up
 from machine import machine
 from resuming import runs_so_far, weights_used
@@ -148,8 +149,7 @@ def main() -> None:
     settings = {"height": size[0], "width": size[1], "batch_size": 4, "plateau_patience": PATIENCE}
     settings["weights"] = weights_used()
     runs = runs_so_far(arguments.out, settings, parser)
-    sizes = json.loads((ROOT / "benchmarks" / "results" / "ceiling.json").read_text(encoding="utf-8"))["sizes"]
-    ceiling = next((row["iou"] for row in sizes if (row["height"], row["width"]) == size), sizes[-1]["iou"])
+    ceiling = ceiling_at(size)
     done = {(run["arm"], run["seed"]) for run in runs}
     todo = [(arm, seed) for seed in arguments.seeds for arm in arguments.arms if (arm, seed) not in done]
     with tempfile.TemporaryDirectory() as scratch:

@@ -23,6 +23,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tools"), str(ROOT / "benchmarks")]
 
+from ceiling import ceiling_at
 from fast_cpu import speed_up
 from machine import machine
 from resuming import runs_so_far, weights_used
@@ -69,7 +70,7 @@ def fine_tune(weights: str, lr: float, seed: int, steps: int, samples: Path, sma
     return row | {"train_loss": round(loss, 4), "train_seconds": round(timer.seconds, 1)}
 
 
-def summarise(runs: list[dict], ceiling: float | None) -> dict:
+def summarise(runs: list[dict], ceiling: float) -> dict:
     """Mean and spread (standard deviation of the seeds) of each side at each learning rate, and the best of each."""
     table = []
     for side in ("bundled", "random"):
@@ -78,7 +79,7 @@ def summarise(runs: list[dict], ceiling: float | None) -> dict:
             if len(ious) == len(SEEDS):
                 mean, spread = statistics.mean(ious), statistics.stdev(ious)
                 row = {"weights": side, "lr": lr, "iou_mean": round(mean, 4), "iou_spread": round(spread, 4)}
-                table.append(row | ({"share_of_ceiling": round(mean / ceiling, 4)} if ceiling else {}))
+                table.append(row | {"share_of_ceiling": round(mean / ceiling, 4)})
     best = {}
     for side in ("bundled", "random"):
         if rows := [row for row in table if row["weights"] == side]:
@@ -94,9 +95,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=ROOT / "benchmarks" / "results" / "weights.json")
     args = parser.parse_args()
 
-    ceiling_file = ROOT / "benchmarks" / "results" / "ceiling.json"
-    sizes = json.loads(ceiling_file.read_text())["sizes"] if ceiling_file.exists() else []
-    ceiling = next((row["iou"] for row in sizes if (row["height"], row["width"]) == SIZE), None)
+    ceiling = ceiling_at(SIZE)
     settings = {"size_height_width": list(SIZE), "batch_size": BATCH_SIZE, "loss": "bce_dice"}
     settings |= {"batchnorm_momentum": 0.1, "optimizer": "adamw", "head_lr_factor": HEAD_FACTOR}
     settings |= {"schedule": "poly, 8 steps of warm-up", "steps": args.steps, "weights": weights_used()}

@@ -1,10 +1,11 @@
-"""A benchmark that goes on where it was stopped: only with its own runs."""
+"""What benchmarks share: they go on where they were stopped, only with their own runs, and know the ceiling."""
 
 import argparse
 import json
 
 import pytest
 
+from ceiling import SIZES, ceiling_at
 from resuming import runs_so_far, weights_used
 from seglib.model import bundled_path
 
@@ -23,3 +24,9 @@ def test_the_weights_are_told_by_their_checksum():
     story = json.loads(bundled_path().with_suffix(".json").read_text(encoding="utf-8"))
     assert len(weights_used()) == 12
     assert story["sha256"].startswith(weights_used())
+
+
+def test_the_ceiling_of_a_size_is_the_stored_one_or_that_of_the_largest():
+    ceilings = [ceiling_at(size) for size in SIZES]
+    assert ceilings == sorted(set(ceilings))  # one for each size, more pixels allow more
+    assert ceiling_at((48, 64)) == ceiling_at(SIZES[-1])

@@ -1,16 +1,15 @@
 """Owns the knob of 09_predict: move the threshold, and see the mask, its mistakes and its scores change."""
 
-import io
 from typing import Any
 
 import ipywidgets
 import numpy as np
-from PIL import Image
 from torch import Tensor
 
 from seglib.lesson.charts_predict import mistakes_picture
 from seglib.lesson.drawing import overlay, to_picture
 from seglib.lesson.scores import at_thresholds, kinds_of_mistakes
+from seglib.lesson.widgets import _jpeg
 
 
 class ThresholdSlider(ipywidgets.VBox):
@@ -33,9 +32,7 @@ class ThresholdSlider(ipywidgets.VBox):
         threshold = self.slider.value
         predicted = (self.probabilities > threshold).long()
         sides = [overlay(self.image, predicted), mistakes_picture(predicted, self.mask, self.image)]
-        drawn = io.BytesIO()
-        Image.fromarray(np.concatenate(sides, axis=1)).save(drawn, "JPEG", quality=88)
-        self.picture.value = drawn.getvalue()
+        self.picture.value = _jpeg(np.concatenate(sides, axis=1))
         scores = at_thresholds(self.probabilities, self.mask, [threshold])
         counts = {kind: int(where.sum()) for kind, where in kinds_of_mistakes(predicted, self.mask).items()}
         words = [f"{name} {values[0]:.2f}" for name, values in scores.items()]
