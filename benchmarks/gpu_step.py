@@ -8,13 +8,18 @@ Of each way: images a second with pictures from the loader; images a second of t
 device already; peak memory; the share of the GPU's bfloat16 matrix rate, which is measured first. A last part trains
 the small model in both ways, three seeds, and compares the IoU.
 
-    python benchmarks/gpu_step.py                 writes benchmarks/results/gpu_step.json, after each way
-    python benchmarks/gpu_step.py --tiny          a minute on a CPU, to see that it runs; with --out FILE
+    python benchmarks/gpu_step.py                      writes benchmarks/results/gpu_step.json, after each way
+    python benchmarks/gpu_step.py --tiny --out FILE    a minute on a CPU, to see that it runs
+
+What is stored already is not run again: a long benchmark may be stopped and go on. `--models deeplabv3_resnet50
+--batches 8` is the part that notebook 07 draws.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import gc
 import json
 import statistics
 import sys
@@ -37,6 +42,7 @@ from machine import machine
 from seglib.dataset import CustomDataset
 from seglib.device import Timer, memory, pick_device, seed_everything
 from seglib.engine import evaluate, train_one_epoch
+from seglib.errors import TrainingError
 from seglib.fast import FastDataset
 from seglib.lesson.leaking import write_small
 from seglib.loaders import make_loaders, read_split
@@ -137,6 +143,11 @@ class Training:
 
 def start(way: Way, name: str, device: torch.device, backend: str) -> Training:
     """Model and optimizer as the way wants them; sets the switches that torch keeps for all."""
+    # A compiled model holds itself, and makes the next one of another batch size count as one of any batch size.
+    torch.compiler.reset()
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
     torch.set_float32_matmul_precision("high" if way.tf32 else "highest")
     torch.backends.cudnn.allow_tf32 = way.tf32 is not False
     torch.backends.cudnn.benchmark = way.tuned
@@ -197,7 +208,10 @@ def operations(name: str, batch: int, size: tuple[int, int]) -> float:
 
 
 def measure(way: Way, name: str, batch: int, folders: tuple[Path, Path], arguments: argparse.Namespace) -> dict:
-    """Images a second with the loader and without, and the peak of memory; an error, out of memory too, is told."""
+    """Images a second with the loader and without, and the peak of memory; an error, out of memory too, is told.
+
+    The first steps have a peak of their own: cuDNN may try algorithms that take more memory than the one it chooses.
+    """
     device, size, steps = arguments.device, tuple(arguments.size), arguments.steps
     row: dict[str, Any] = {"way": way.name, "model": name, "batch_size": batch}
     try:
@@ -206,6 +220,9 @@ def measure(way: Way, name: str, batch: int, folders: tuple[Path, Path], argumen
             torch.cuda.reset_peak_memory_stats(device)
         batches = endless(loader(way, folders, size, batch))
         training.epoch(take(batches, max(3, arguments.warm)))  # compiles, fills caches, starts workers
+        row["peak_gib_of_the_first_steps"] = round(memory(device)["peak"] / 2**30, 2)
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)
         seconds = seconds_of(lambda: training.epoch(take(batches, steps)), device, arguments.rounds)
         row["images_a_second_with_the_loader"] = round(batch * steps / seconds, 2)
         one = tuple(tensor.to(device) for tensor in next(batches))
@@ -234,7 +251,8 @@ def train(together: bool, seed: int, folders: tuple[Path, Path], split: Any, siz
     loaders = make_loaders(dataset.subset(split.train), list(measured), batch_size=4, seed=seed)
     model, criterion = build_deeplab(BUNDLED, verbose=False).to(arguments.device), make_loss("bce")
     if together:
-        use_bfloat16(model)
+        with contextlib.suppress(TrainingError):  # a GPU without bfloat16 of its own stays with float32
+            use_bfloat16(model)
     optimizer = make_optimizer(model, "adamw", lr=2e-3, weight_decay=1e-4)
     steps = arguments.epochs * len(loaders[0])
     schedule = make_schedule(optimizer, "poly", steps, warmup=min(8, steps // 4))
@@ -259,6 +277,8 @@ def main() -> None:
     parser.add_argument("--tiny", action="store_true")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "gpu_step.json")
     arguments = parser.parse_args()
+    if arguments.tiny and arguments.out == parser.get_default("out"):
+        parser.error("--tiny is no measurement: name another file with --out")
     arguments.backend = "eager" if arguments.tiny else "inductor"  # traced, but not translated: that takes minutes
     if arguments.tiny:
         arguments.models, arguments.batches, arguments.size = [BUNDLED], [2], (48, 64)
@@ -269,7 +289,12 @@ def main() -> None:
     gpu = torch.cuda.get_device_name(arguments.device) if arguments.device.type == "cuda" else None
     result: dict[str, Any] = {"what": "training on a GPU, the notes' loop and each way to make it faster"}
     result |= {"machine": {**machine(), "gpu": gpu}, "height": arguments.size[0], "width": arguments.size[1]}
-    result |= {"matrix_rate_tera": round(arguments.matrix_rate / 1e12, 2), "rows": [], "iou": {}}
+    result |= {"matrix_rate_tera": round(arguments.matrix_rate / 1e12, 2)}
+    before = json.loads(arguments.out.read_text(encoding="utf-8")) if arguments.out.exists() else {}
+    if before and any(before[key] != result[key] for key in ("machine", "height", "width")):
+        parser.error(f"{arguments.out.name} was measured on another machine or at another size: move it away first")
+    result |= {"rows": before.get("rows", []), "iou": before.get("iou", {})}
+    done = {(row["model"], row["batch_size"], row["way"]) for row in result["rows"]}
 
     def store() -> None:
         arguments.out.parent.mkdir(exist_ok=True)
@@ -285,7 +310,8 @@ def main() -> None:
         for name in arguments.models:
             for batch in arguments.batches:
                 for way in ways(arguments.workers):
-                    if not arguments.ways or way.name in arguments.ways:
+                    wanted = not arguments.ways or way.name in arguments.ways
+                    if wanted and (name, batch, way.name) not in done:
                         begin = time.perf_counter()
                         row = measure(way, name, batch, folders, arguments)
                         result["rows"].append(row)
@@ -293,7 +319,7 @@ def main() -> None:
                         store()
         small = (48, 64) if arguments.tiny else (240, 320)
         for kind, together in (("float32", False), ("all together", True)):
-            for seed in arguments.seeds:
+            for seed in arguments.seeds[len(result["iou"].get(kind, [])) :]:
                 score = train(together, seed, (samples.image_folder, samples.mask_folder), split, small, arguments)
                 result["iou"].setdefault(kind, []).append(round(score, 4))
                 print(kind, seed, score, flush=True)

@@ -17,10 +17,7 @@ from seglib.errors import SegError, ShapeError, TrainingError
 
 
 class SeededOrder(Sampler):
-    """Which picture comes when, and the seed of each picture's random transforms: (idx, seed) pairs.
-
-    `seed` and `epoch` alone decide both, here, not in the workers. `epoch` goes up by one each time if we shuffle.
-    """
+    """(idx, seed of its random transforms), picture by picture. `seed` and `epoch` alone decide, not the workers."""
 
     def __init__(self, count: int, shuffle: bool, seed: int):
         self.count, self.shuffle, self.seed, self.epoch = count, shuffle, seed, 0
@@ -33,7 +30,7 @@ class SeededOrder(Sampler):
         generator = torch.Generator().manual_seed(int(mixed[0]))
         order = torch.randperm(self.count, generator=generator) if self.shuffle else torch.arange(self.count)
         seeds = torch.randint(2**32, (self.count,), generator=generator)
-        self.epoch += self.shuffle
+        self.epoch += self.shuffle  # another order next time
         return iter(list(zip(order.tolist(), seeds.tolist(), strict=True)))
 
 
@@ -130,7 +127,8 @@ def explained() -> Iterator[None]:
         yield
     except (RuntimeError, ConnectionError, EOFError) as error:
         # An error of the dataset, caught in a worker, is no death; a line that breaks off is one, before torch knows.
-        if str(error).startswith("Caught") or (type(error) is RuntimeError and "DataLoader worker" not in str(error)):
+        alive = type(error) is RuntimeError and not str(error).startswith(("DataLoader worker", "Pin memory thread"))
+        if alive or str(error).startswith("Caught"):
             raise
         time.sleep(0.2)  # for the system's signal, which would else interrupt whatever comes next
         raise TrainingError(

@@ -66,7 +66,8 @@ def deterministic(on: bool = True) -> None:
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it once, before its first call
     torch.use_deterministic_algorithms(on, warn_only=True)
-    torch.backends.cudnn.benchmark = not on
+    if on:
+        torch.backends.cudnn.benchmark = False  # it tries algorithms, and takes the one that was quickest this time
 
 
 def memory(device: torch.device) -> dict[str, int]:

@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 
 from helpers import check_message, make_folders
 from seglib import CustomDataset
-from seglib.batches import Seeded, SeededOrder, chance
+from seglib.batches import Seeded, SeededOrder, chance, explained
 from seglib.errors import TrainingError
 from seglib.loaders import make_loaders
 from seglib.transforms import joint_transform
@@ -100,6 +100,13 @@ def test_a_loader_whose_worker_died_starts_new_ones(tmp_path):
     with pytest.raises(TrainingError):
         list(validation)
     assert len(list(validation)) == 4
+
+
+def test_a_pinning_thread_that_ended_is_explained_and_another_error_is_not():
+    with pytest.raises(TrainingError), explained():
+        raise RuntimeError("Pin memory thread exited unexpectedly")
+    with pytest.raises(RuntimeError, match="something else"), explained():
+        raise RuntimeError("something else")
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGCHLD"), reason="Windows tells nobody that a process has ended")

@@ -90,6 +90,7 @@ def test_deterministic_can_be_switched_on_and_off():
         assert os.environ["CUBLAS_WORKSPACE_CONFIG"]
         deterministic(False)
         assert not torch.are_deterministic_algorithms_enabled()
+        assert not torch.backends.cudnn.benchmark  # torch's own choice, given back
     finally:
         torch.use_deterministic_algorithms(False)
         torch.backends.cudnn.benchmark = False

@@ -13,6 +13,7 @@ from seglib.lesson.drawing import overlay
 from seglib.lesson.figures import new_figure, styled
 from seglib.lesson.palette import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY_BLUE, VERMILLION
 
+RACERS = {"ours": "ours", "notes": "the notes'"}  # arm of the record -> name
 LINES = ((BLUE, "-", "o"), (VERMILLION, "--", "s"), (GREEN, "-.", "^"), (PURPLE, ":", "D"), (ORANGE, "-", "v"))
 
 
@@ -52,8 +53,10 @@ def paths_chart(panels: Mapping[str, Mapping[str, Sequence[float]]], xlabel: str
     figure, (row,) = new_figure(1, len(panels), 8.0, 3.6)
     lines = {}
     for axes, (title, paths) in zip(row, panels.items(), strict=True):
-        for (name, values), (colour, dash, marker) in zip(paths.items(), LINES, strict=False):
-            (lines[name],) = axes.plot(values, color=colour, linestyle=dash, marker=marker, markersize=4.5)
+        for number, ((name, values), (colour, dash, marker)) in enumerate(zip(paths.items(), LINES, strict=False)):
+            # Each line is thinner than those under it: several may be one, and all are to be seen.
+            width = {"linewidth": 4 - 0.7 * number, "markersize": 10 - 1.7 * number}
+            (lines[name],) = axes.plot(values, color=colour, linestyle=dash, marker=marker, **width)
         axes.set(xlabel=xlabel, ylabel=title)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     figure.legend(lines.values(), lines, loc="outside upper center", ncols=len(lines), frameon=False, columnspacing=1.2)
@@ -78,12 +81,33 @@ def monitor_figure(history: History, image: Any, predicted: Any, ceiling: float 
     scores.set(title="IoU", xlabel="epoch", ylabel="IoU (0 to 1)", ylim=(0, 1))
     if ceiling is not None:
         scores.axhline(ceiling, color=BLACK, linestyle="--", linewidth=1)
+        scores.text(0.03, ceiling - 0.01, f"ceiling {ceiling:.2f}", transform=scores.get_yaxis_transform(), va="top")
     if history.train_loss:
         losses.legend(frameon=False, fontsize=9)
     sample.imshow(overlay(image, predicted, SKY_BLUE))
     sample.set_title(f"after epoch {len(history.train_loss)}")
     sample.axis("off")
     return figure
+
+
+def race_runs(record: Mapping[str, Any]) -> dict[str, list[Mapping[str, Any]]]:
+    """Of `benchmarks/hundred_epochs.py`, the runs of the two recipes that race: name -> one run for each seed."""
+    return {name: [run for run in record["runs"] if run["arm"] == arm] for arm, name in RACERS.items()}
+
+
+def race_table(record: Mapping[str, Any]) -> str:
+    """The race of `benchmarks/hundred_epochs.py` in lines: how many seeds of each recipe reach which IoU, and when."""
+    lines = []
+    for row in record["race"]:
+        words = [
+            f"{name} {row[arm]['reached']} of {row[arm]['runs']}"
+            + (f" after {row[arm]['steps']:.0f}" if row[arm]["reached"] else f" in {row[arm]['steps']:.0f}")
+            for arm, name in RACERS.items()
+        ]
+        faster = f"; in seconds at least {row['ratio_of_seconds']:.0f} times" if "ratio_of_seconds" in row else ""
+        lines.append(f"IoU {row['iou']:.2f}, {row['share']:<4} of the ceiling: {', '.join(words)} steps{faster}")
+    ends = {name: [f"{run['validation_iou'][-1]:.2f}" for run in runs] for name, runs in race_runs(record).items()}
+    return "\n".join([*lines, *(f"at the end, {name}: {', '.join(scores)}" for name, scores in ends.items())])
 
 
 @styled
@@ -93,7 +117,7 @@ def race_chart(recipes: Mapping[str, Sequence[Mapping[str, Sequence[float]]]], g
     Args:
         recipes: name -> one run for each seed, each with "steps", "seconds" and
             "validation_iou", of one length.
-        goal: an IoU, drawn as a dotted line.
+        goal: an IoU, drawn as a dotted line and named as a share of the ceiling.
         ceiling: the best IoU there could be, dashed.
     """
     figure, ((by_steps, by_seconds),) = new_figure(1, 2, 8.0, 3.4)
@@ -115,4 +139,5 @@ def race_chart(recipes: Mapping[str, Sequence[Mapping[str, Sequence[float]]]], g
 def _goals(axes: Axes, goal: float, ceiling: float) -> None:
     axes.axhline(ceiling, color=BLACK, linestyle="--", linewidth=1)
     axes.axhline(goal, color=BLACK, linestyle=":", linewidth=1)
-    axes.text(0.02, goal, f"goal {goal:.2f}", transform=axes.get_yaxis_transform(), va="bottom", fontsize=9)
+    for height, words in ((ceiling, "ceiling"), (goal, f"{goal / ceiling:.1f} of the ceiling")):
+        axes.text(0.02, height, words, transform=axes.get_yaxis_transform(), va="top", fontsize=9)

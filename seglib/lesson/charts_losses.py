@@ -76,14 +76,15 @@ def one_pixel_curves(target: float = 1.0, at: float | None = None) -> Figure:
 
 
 def best_scores(record: Mapping[str, Any]) -> dict[str, dict[str, list[float]]]:
-    """Of `benchmarks/losses.py`, each loss at its best rate: the IoU of its seeds, at its own threshold and the other.
+    """Of `benchmarks/losses.py`, each loss at its best: the IoU of its seeds, at its own threshold and the other.
 
     Returns:
         loss -> {OWN: one IoU a seed, OTHER: the same}.
     """
     scores = {}
     for name, best in record["best"].items():
-        runs = [run for run in record["runs"] if (run["loss"], run["lr"]) == (name, best["lr"])]
+        choice = name, best["schedule"], best["lr"]
+        runs = [run for run in record["runs"] if (run["loss"], run["schedule"], run["lr"]) == choice]
         other = "0.0" if name.startswith("mse") else "0.5"
         scores[name] = {OWN: [run["iou"] for run in runs], OTHER: [run["iou_at"][other] for run in runs]}
     return scores

@@ -13,12 +13,19 @@ MOUNTED = "/content/drive"
 
 
 def drive_folder(name: str) -> Path:
-    """A folder in the reader's Drive when this is Colab, which asks for leave; a temporary folder anywhere else."""
+    """A folder in the reader's Drive when this is Colab, which asks for leave; a temporary folder anywhere else.
+
+    A reader who does not give leave gets the temporary folder, too, and is told so.
+    """
     try:
         drive = importlib.import_module("google.colab.drive")
     except ImportError:
         return Path(tempfile.mkdtemp()) / name
-    drive.mount(os.environ.get("SEGLIB_DRIVE", MOUNTED))
+    try:
+        drive.mount(os.environ.get("SEGLIB_DRIVE", MOUNTED))
+    except Exception as error:  # Colab raises several kinds
+        print(f"Drive was not mounted ({error}). The copies go to a temporary folder of this runtime.")
+        return Path(tempfile.mkdtemp()) / name
     return Path(os.environ.get("SEGLIB_DRIVE", MOUNTED)) / "MyDrive" / name
 
 

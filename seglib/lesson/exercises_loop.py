@@ -99,9 +99,7 @@ def check_epoch(my_epoch: Attempt) -> str:
     if not close(weight, 0.375):
         raise NotYet(f"after three steps the weight is {weight:.4g}, not 0.375. Take one step for each batch.")
     if isinstance(result, Tensor) and result.requires_grad:
-        raise NotYet(
-            "the sum holds the graph of every batch, and all of their memory. Add loss.item(), a plain number."
-        )
+        raise NotYet("the sum holds on to the graph of every batch. Add loss.item(), a plain number.")
     value = number(result)
     if value is None:
         raise NotYet(f"the mean loss is one number; this is {describe(result)}.")

@@ -19,11 +19,11 @@ LOOP_WORDS = {
     "outputs. On the way the graph is written down. Without a graph there is no way back.",
     "loss = criterion(outputs, masks)": "**Loss calculation.** Compares the outputs to the masks: one number for the "
     "whole batch. The notes' `.float()` is gone, since a mask of the wrong type or shape is an error here.",
-    "count += len(images)": "**Counting.** The images that are there. With the notes' 4, the last and smaller batch "
-    "counts too much.",
+    "count += len(images)": "**Counting.** The images that are there. With the notes' 4, a smaller last batch makes "
+    "the divisor too large.",
     "total_loss += loss.detach()": "**Adding up.** The loss is a mean over the batch; times its images it is a sum. "
-    "`detach` lets go of the graph as `.item()` does, and does not wait for a GPU. Without it, the graphs of all "
-    "batches pile up in memory.",
+    "Without the images, a smaller last batch counts as much as a full one. `detach` lets go of the graph as `.item()` "
+    "does, and does not wait for a GPU.",
     "watch.step(total_loss / count)": "**Is it still a number?** Asked before the weights move, so that the good ones "
     "are still at hand.",
     "loss.backward()": "**Backward pass.** Calculates the gradient of every weight, and adds it to what is there. "

@@ -132,6 +132,17 @@ def test_in_colab_drive_is_mounted_and_elsewhere_a_temporary_folder_plays_it(tmp
     assert mounted == [str(tmp_path)]
 
 
+def test_without_leave_for_drive_the_copies_go_to_a_temporary_folder(monkeypatch, capsys):
+    def refuse(folder):
+        raise ValueError("mount failed: the reader said no")
+
+    colab = types.ModuleType("google.colab.drive")
+    colab.mount = refuse
+    monkeypatch.setitem(sys.modules, "google.colab.drive", colab)
+    assert drive_folder("seglib").parent.is_dir()
+    assert "the reader said no" in capsys.readouterr().out
+
+
 # Charts and exercises
 
 

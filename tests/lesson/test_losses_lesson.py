@@ -147,22 +147,27 @@ def script(name: str):
     return module
 
 
-def test_the_losses_are_judged_at_their_best_rate_and_mistakes_come_last(capsys):
+def test_the_losses_are_judged_at_their_best_choice_and_mistakes_come_last():
     losses, runs = script("losses"), []
     while cases := losses.todo(runs):
-        for loss, lr, seed in cases:
-            iou = 0.5 - abs(math.log10(lr / 3e-3)) / 10 + seed / 100
-            runs.append({"loss": loss, "lr": lr, "seed": seed, "iou": iou, "iou_at": {"0.0": iou, "0.5": iou / 2}})
-    assert len(runs) == 51
+        for loss, schedule, lr, seed in cases:
+            iou = 0.5 - abs(math.log10(lr / 3e-3)) / 10 + seed / 100 + 0.1 * ((loss == "dice") == (schedule == "poly"))
+            row = {"loss": loss, "schedule": schedule, "lr": lr, "seed": seed}
+            runs.append(row | {"iou": iou, "iou_at": {"0.0": iou, "0.5": iou / 2}})
+    assert len(runs) == 96
     assert {run["loss"] for run in runs[-6:]} == set(tuning.MISTAKES)
-    best = losses.summary(runs)["best"]
+    summary = losses.summary(runs)
+    best = summary["best"]
     assert list(best) == ["mse", "bce", "cross_entropy", "dice", "bce_dice", *tuning.MISTAKES]
     mse = best["mse"]
-    assert (mse["lr"], mse["iou"], mse["iou_spread"], mse["edge"]) == (3e-3, 0.51, 0.01, False)
-    assert mse["iou_at_0.5"] == 0.255
+    assert (mse["schedule"], mse["lr"], mse["iou"], mse["iou_spread"], mse["edge"]) == ("constant", 3e-3, 0.61, 0.01, 0)
+    assert mse["iou_at_0.5"] == 0.305
+    assert (best["dice"]["schedule"], summary["best_of"]["poly"]["mse"]["iou"]) == ("poly", 0.51)
+    other = [dict(run, schedule="poly") for run in runs if run["loss"] in tuning.MISTAKES]  # of a choice now left
+    assert losses.summary([*runs, *other])["best"] == best
     scores = charts_losses.best_scores({"best": best, "runs": runs})
-    assert scores["mse"] == {charts_losses.OWN: [0.5, 0.51, 0.52], charts_losses.OTHER: [0.5, 0.51, 0.52]}
-    assert scores["dice"][charts_losses.OTHER] == [0.25, 0.255, 0.26]
+    assert scores["mse"] == {charts_losses.OWN: [0.6, 0.61, 0.62], charts_losses.OTHER: [0.6, 0.61, 0.62]}
+    assert scores["dice"][charts_losses.OTHER] == [0.3, 0.305, 0.31]
     show(charts_losses.loss_dots(scores), ALT)
 
 
