@@ -4,7 +4,7 @@ One JPEG, 1600 wide and 1200 high, and its PNG mask become a part of a batch of 
 All is timed on one core, as in one worker of a DataLoader.
 
 - notes: PIL, Resize, ToTensor, Normalize, and the default collate, without any of seglib's checks.
-- first: `FastDataset` from the files, with every check, and collate. The batch leaves the loader as bytes.
+- first: `FastDataset` from the files, with every check, and `collate`. The batch leaves the loader as bytes.
 - later: the same from its cache.
 - first and later "with floats": and then `finish`, which normalises, on the same core. In a training on a GPU that is
   the GPU's work, and takes it microseconds.
@@ -38,6 +38,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
 
 from machine import machine
+from seglib.batches import collate
 from seglib.dataset import CustomDataset
 from seglib.fast import FastDataset, load_pixels
 from seglib.loaders import make_loaders
@@ -93,10 +94,10 @@ def entries(notes: NotesDataset, plain: FastDataset, cached: FastDataset, rounds
     places = range(min(BATCH, len(notes)))
     ways: dict[str, Callable[[], list[Tensor]]] = {
         "notes": lambda: default_collate([notes[idx] for idx in places]),
-        "first": lambda: default_collate([plain[idx] for idx in places]),
-        "later": lambda: default_collate([cached[idx] for idx in places]),
-        "first with floats": lambda: list(finish(*default_collate([plain[idx] for idx in places]))),
-        "later with floats": lambda: list(finish(*default_collate([cached[idx] for idx in places]))),
+        "first": lambda: collate([plain[idx] for idx in places]),
+        "later": lambda: collate([cached[idx] for idx in places]),
+        "first with floats": lambda: list(finish(*collate([plain[idx] for idx in places]))),
+        "later with floats": lambda: list(finish(*collate([cached[idx] for idx in places]))),
     }
     results = {name: way() for name, way in ways.items()}  # once unmeasured, which also fills the cache
     times = [{name: milliseconds(way) / len(places) for name, way in ways.items()} for _ in range(rounds)]

@@ -62,7 +62,7 @@ class Seeded(Dataset):
         return self.dataset[idx]
 
     def __getitems__(self, keys: Sequence[tuple[int, int]]) -> Any:
-        """The batch; a `SegError` is given back, not raised: a worker would send it home as a page of traceback."""
+        """The batch; a `SegError` is given back in its place: raised, it would come home as a page of traceback."""
         pairs, names = [], getattr(self.dataset, "image_filenames", None)
         try:
             for idx, seed in keys:
@@ -70,7 +70,7 @@ class Seeded(Dataset):
                     pairs.append(self.dataset[idx])
             return collate(pairs, [names[idx] if names else f"number {idx}" for idx, _ in keys])
         except SegError as error:
-            return error
+            return [error]
 
 
 def collate(pairs: Sequence[tuple[Tensor, Tensor]], names: Sequence[str] = ()) -> list[Tensor]:
@@ -93,12 +93,11 @@ def collate(pairs: Sequence[tuple[Tensor, Tensor]], names: Sequence[str] = ()) -
                 "one shape for all pictures of a batch",
                 "Resize to (height, width): a single number keeps each picture's own shape.",
             )
-    return default_collate(list(pairs))
-
-
-def as_it_is(batch: Any) -> Any:
-    """What comes from `Seeded` is stacked already."""
-    return batch
+    if any(image.dtype != torch.uint8 or image.stride(0) != 1 for image, *_ in pairs):
+        return default_collate(list(pairs))
+    # The bytes of a `FastDataset` come channels-last from the JPEG. Stacked so, nobody has to reorder them.
+    images, *masks = default_collate([(image.movedim(0, -1), *masks) for image, *masks in pairs])
+    return [images.movedim(-1, 1), *masks]
 
 
 class Loader(DataLoader):
@@ -110,8 +109,8 @@ class Loader(DataLoader):
                 batches = super().__iter__()
                 _explain_signal()
                 for batch in batches:
-                    if isinstance(batch, SegError):
-                        raise batch
+                    if isinstance(batch[0], SegError):
+                        raise batch[0]
                     yield batch
         except Exception:
             if self._iterator is not None:  # these workers go home, at once; the next epoch starts new ones

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from seglib.batches import Loader, Seeded, SeededOrder, as_it_is
+from seglib.batches import Loader, Seeded, SeededOrder
 from seglib.errors import SplitError
 
 
@@ -122,7 +122,7 @@ def make_loaders(
     loader = functools.partial(
         Loader,
         batch_size=batch_size,
-        collate_fn=as_it_is,  # Seeded gives whole batches
+        collate_fn=list,  # Seeded gives whole batches
         num_workers=num_workers,
         persistent_workers=num_workers > 0,
         pin_memory=torch.cuda.is_available(),

@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from PIL import Image, ImageOps
 
 from seglib.errors import ImageError, MaskError, name_of
@@ -105,10 +106,11 @@ def load_mask(path: str | os.PathLike[str], classes: Sequence[str] | None = None
         mask = mask.convert("L")
     elif mask.mode != "L":
         raise MaskError(f'"{name_of(path)}" is {_KINDS.get(mask.mode, f"of mode {mask.mode}")}.', *_ONE_CHANNEL)
-    legal = {0, 255} if classes is None else {*range(len(classes)), IGNORE_INDEX}
-    values = [value for value, count in enumerate(mask.histogram()) if count]
-    if strange := [value for value in values if value not in legal]:
-        raise MaskError(*_strange_values(path, opened.format, strange, classes))
+    known = 1 if classes is None else min(len(classes), IGNORE_INDEX)  # labels from 0 on; the last legal one is 255
+    values = np.asarray(mask)
+    strange = values - np.uint8(known) < 255 - known  # bytes wrap around: below `known`, and 255, comes out above that
+    if strange.any():
+        raise MaskError(*_strange_values(path, opened.format, np.unique(values[strange]).tolist(), classes))
     return mask
 
 

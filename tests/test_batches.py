@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 
 from helpers import check_message, make_folders
 from seglib import CustomDataset
-from seglib.batches import Seeded, SeededOrder, chance, explained
+from seglib.batches import Seeded, SeededOrder, chance, collate, explained
 from seglib.errors import TrainingError
 from seglib.loaders import make_loaders
 from seglib.transforms import joint_transform
@@ -100,6 +100,21 @@ def test_a_loader_whose_worker_died_starts_new_ones(tmp_path):
     with pytest.raises(TrainingError):
         list(validation)
     assert len(list(validation)) == 4
+
+
+def test_bytes_whose_colours_lie_side_by_side_are_stacked_so_and_all_else_as_torch_does():
+    generator = torch.Generator().manual_seed(0)
+    pictures = torch.randint(256, (2, 4, 5, 3), generator=generator, dtype=torch.uint8)  # (N, H, W, C), as decoded
+    masks = torch.randint(2, (2, 1, 4, 5), generator=generator, dtype=torch.uint8)
+    decoded = [(picture.movedim(-1, 0), mask) for picture, mask in zip(pictures, masks, strict=True)]
+    plain = [(picture.contiguous(), mask) for picture, mask in decoded]
+    floats = [(picture.float(), mask) for picture, mask in decoded]  # whoever calls .view() on these expects it to work
+    mixed, torchs = [decoded[0], plain[1]], torch.contiguous_format
+    for pairs, layout in ((decoded, torch.channels_last), (floats, torchs), (plain, torchs), (mixed, torchs)):
+        images, stacked = collate(pairs)
+        assert torch.equal(images, pictures.permute(0, 3, 1, 2))
+        assert torch.equal(stacked, masks)
+        assert images.is_contiguous(memory_format=layout)
 
 
 def test_a_pinning_thread_that_ended_is_explained_and_another_error_is_not():

@@ -3,7 +3,6 @@
 from seglib.lesson.annotate import annotate
 from seglib.lesson.charts import iou_grid_figure, mask_values_bar, plot_history
 from seglib.lesson.charts_loading import epoch_parts, leak_dots, worker_bars
-from seglib.lesson.dice import Dice
 from seglib.lesson.drawing import error_picture, overlay, to_labels, to_picture
 from seglib.lesson.exercises_files import check_pair_by_stem, check_upright
 from seglib.lesson.exercises_loaders import check_batch_sizes, check_collate, check_split_by_scene
@@ -14,11 +13,12 @@ from seglib.lesson.exercises_transforms import check_denormalize, check_joint_fl
 from seglib.lesson.figures import new_figure, show
 from seglib.lesson.palette import OKABE_ITO
 from seglib.lesson.plots import before_after, error_map, image_grid
+from seglib.lesson.two_dice import TwoDice
 from seglib.lesson.widgets import sample_slider
 
 __all__ = [
     "OKABE_ITO",
-    "Dice",
+    "TwoDice",
     "annotate",
     "before_after",
     "check_batch_sizes",

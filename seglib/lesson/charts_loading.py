@@ -32,7 +32,7 @@ def epoch_parts(epochs: Mapping[str, Mapping[str, float]]) -> Figure:
     ends = np.zeros(len(epochs))
     for part, colour in PART_COLOURS.items():
         seconds = np.array([parts.get(part, 0.0) for parts in epochs.values()])
-        axes.barh(list(epochs), seconds, left=ends, color=colour, edgecolor="white", linewidth=0.8, label=part)
+        axes.barh(list(epochs), seconds, left=ends, color=colour, label=part)  # no edges: they hide thin parts
         ends += seconds
     for place, end in enumerate(ends):
         axes.text(end, place, f" {end:.1f} s", va="center")
@@ -58,7 +58,7 @@ def worker_bars(panels: Mapping[str, Mapping[str, Sequence[float]]], workers: Se
             x = np.arange(len(workers)) + (number - (len(series) - 1) / 2) * wide
             colour = (ORANGE, SKY_BLUE, GREEN)[number]
             bars = axes.bar(x, seconds, wide * 0.94, color=colour, label=name if panel == 0 else None)
-            axes.bar_label(bars, [f"{value:.1f}" for value in seconds], padding=2)
+            axes.bar_label(bars, [f"{value:.2f}" for value in seconds], padding=2, fontsize=9)
         axes.set_xticks(range(len(workers)), [str(count) for count in workers])
         axes.set(title=title, xlabel="workers", ylabel="seconds of one epoch")
         axes.margins(y=0.12)
@@ -80,10 +80,10 @@ def leak_dots(scores: Mapping[str, Mapping[str, Sequence[float]]]) -> Figure:
         axes.plot([], [], marker, color=colour, label=kind)
         for place, row in enumerate(scores.values()):
             if values := row.get(kind):
-                x, mean = place + (number - (len(kinds) - 1) / 2) * 0.26, float(np.mean(values))
+                x, mean = place + (number - (len(kinds) - 1) / 2) * 0.32, float(np.mean(values))
                 axes.plot(x + np.linspace(-0.04, 0.04, len(values)), values, marker, color=colour, markersize=6)
-                axes.hlines(mean, x - 0.1, x + 0.1, color=colour, linewidth=2)
-                axes.text(x, max(values) + 0.006, f"{mean:.2f}", ha="center", va="bottom", color=colour)
+                axes.hlines(mean, x - 0.08, x + 0.08, color=colour, linewidth=2)
+                axes.text(x + 0.09, mean, f"{mean:.2f}", va="center", color=colour)
     axes.set_xticks(range(len(scores)), list(scores))
     low, high = axes.get_ylim()
     axes.set(xlabel="trained on", ylabel="IoU (0 to 1)", xlim=(-0.5, len(scores) - 0.5), ylim=(low, high + 0.02))

@@ -140,4 +140,4 @@ def _goals(axes: Axes, goal: float, ceiling: float) -> None:
     axes.axhline(ceiling, color=BLACK, linestyle="--", linewidth=1)
     axes.axhline(goal, color=BLACK, linestyle=":", linewidth=1)
     for height, words in ((ceiling, "ceiling"), (goal, f"{goal / ceiling:.1f} of the ceiling")):
-        axes.text(0.02, height, words, transform=axes.get_yaxis_transform(), va="top", fontsize=9)
+        axes.text(0.98, height, words, transform=axes.get_yaxis_transform(), ha="right", va="top", fontsize=9)

@@ -6,7 +6,7 @@ from PIL import Image
 
 from helpers import binary_mask, make_folders, photograph
 from seglib import CustomDataset
-from seglib.lesson import Dice, epoch_parts, leak_dots, show, worker_bars
+from seglib.lesson import TwoDice, epoch_parts, leak_dots, show, worker_bars
 from seglib.lesson.leaking import halves, near_twin, twins_of, write_small
 from seglib.loaders import Split
 
@@ -52,7 +52,7 @@ def test_halves_are_halves_and_differ_from_seed_to_seed():
 
 
 def test_dice_are_between_1_and_100():
-    throws = [number for throw in (Dice(200)[idx] for idx in range(200)) for number in throw]
+    throws = [number for throw in (TwoDice(200)[idx] for idx in range(200)) for number in throw]
     assert min(throws) >= 1
     assert max(throws) <= 100
 

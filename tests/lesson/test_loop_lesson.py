@@ -11,7 +11,7 @@ from helpers import TinyModel
 from seglib.engine import fit, train_one_epoch
 from seglib.errors import TrainingError
 from seglib.lesson import annotate, figures, show
-from seglib.lesson.charts_loop import graph_chart, monitor_figure, paths_chart, race_chart
+from seglib.lesson.charts_loop import graph_chart, monitor_figure, paths_chart, race_chart, race_runs, race_table
 from seglib.lesson.exercises_loop import check_epoch, check_gradient
 from seglib.lesson.loop_words import LOOP_WORDS
 from seglib.lesson.monitor import training_monitor
@@ -60,6 +60,31 @@ def test_a_path_has_a_point_for_the_start_and_each_step():
 def test_gradients_and_values_stand_in_the_graph():
     texts = [text.get_text() for text in graph_chart([("weight", "0.5", "-1"), ("loss", "0.25", "1")]).axes[0].texts]
     assert {"weight", "0.5", "-1", "loss", "0.25", "1"} <= set(texts)
+
+
+def test_several_lines_in_one_place_are_all_to_be_seen():
+    (axes,) = paths_chart({"weight": {name: [0, 0] for name in ("no step", "no backward", "step first")}}).axes
+    widths, marks = ([getter(line) for line in axes.lines] for getter in (lambda a: a.get_lw(), lambda a: a.get_ms()))
+    assert widths == sorted(widths, reverse=True)
+    assert len(set(widths)) == 3
+    assert marks == sorted(marks, reverse=True)
+    assert len(set(marks)) == 3
+
+
+def test_the_race_in_lines_says_who_never_gets_there():
+    ours, notes = {"reached": 3, "runs": 3, "steps": 8.0}, {"reached": 0, "runs": 3, "steps": 800.0}
+    rows = [{"share": 0.5, "iou": 0.49, "ours": ours, "notes": notes, "ratio_of_seconds": 99.7}]
+    rows.append({"share": 0.85, "iou": 0.83, "ours": ours | {"reached": 0}, "notes": notes})
+    runs = [{"arm": arm, "validation_iou": [0.1, iou]} for arm, iou in (("ours", 0.8), ("notes", 0.4), ("poly", 0.9))]
+    record = {"race": rows, "runs": runs}
+    assert race_table(record).splitlines() == [
+        "IoU 0.49, 0.5  of the ceiling: ours 3 of 3 after 8, the notes' 0 of 3 in 800 steps; "
+        "in seconds at least 100 times",
+        "IoU 0.83, 0.85 of the ceiling: ours 0 of 3 in 8, the notes' 0 of 3 in 800 steps",
+        "at the end, ours: 0.80",
+        "at the end, the notes': 0.40",
+    ]
+    assert {name: len(found) for name, found in race_runs(record).items()} == {"ours": 1, "the notes'": 1}
 
 
 # The monitor, without a browser

@@ -5,8 +5,8 @@ import torch
 from torch.utils.data import Dataset
 
 
-class Dice(Dataset):
-    """Each picture of this dataset is a throw of two dice with a hundred sides: (one of its own, one of torch's).
+class TwoDice(Dataset):
+    """Each "picture" is a throw of two dice with a hundred sides: (one of its own, one of torch's).
 
     It stands in a file because on most systems a worker imports the dataset's class, and a notebook cannot be imported.
 
@@ -14,7 +14,7 @@ class Dice(Dataset):
         count: how many throws there are.
 
     Example:
-        >>> Dice(6)[0][0]
+        >>> TwoDice(6)[0][0]
         86
     """
 
