@@ -86,6 +86,6 @@ def leak_dots(scores: Mapping[str, Mapping[str, Sequence[float]]]) -> Figure:
                 axes.text(x + 0.09, mean, f"{mean:.2f}", va="center", color=colour)
     axes.set_xticks(range(len(scores)), list(scores))
     low, high = axes.get_ylim()
-    axes.set(xlabel="trained on", ylabel="IoU (0 to 1)", xlim=(-0.5, len(scores) - 0.5), ylim=(low, high + 0.02))
+    axes.set(xlabel="trained on", ylabel="IoU (0 to 1)", xlim=(-0.5, len(scores) - 0.38), ylim=(low, high + 0.02))
     figure.legend(loc="outside upper center", ncols=len(kinds), frameon=False, title="IoU measured on")
     return figure

@@ -34,7 +34,7 @@ def long_curves(arms: Mapping[str, Runs], ceiling: float) -> Figure:
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.yaxis.set_major_formatter(ScalarFormatter())
         axes.yaxis.set_minor_formatter(NullFormatter())
-        axes.legend(frameon=False, loc="lower left" if axes is row[0] else "upper right")
+    row[-2].legend(frameon=False)  # the panels before it have the same two kinds of lines, and no room
     row[-1].axhline(ceiling, color=BLACK, linestyle="--", linewidth=1)
     row[-1].set(title="validation IoU", xlabel="epoch", ylabel="IoU (0 to 1)", ylim=(0, 1))
     figure.legend(*row[-1].get_legend_handles_labels(), loc="outside upper right", ncols=len(arms), frameon=False)
