@@ -5,12 +5,13 @@ each epoch: the training loss, loss and IoU on the 16 validation pictures, steps
 
 - notes: MSE, Adam at 1e-5, no augmentation, 100 epochs: the recipe of the notes.
 - notes at 1e-3: the same with a learning rate that notebook 05 finds better; it shows over-fitting if there is any.
+- notes, augmented: the recipe of the notes on pictures that are changed at random each time.
 - ours: BCE and Dice, Adam at 1e-3 and at 5e-3 for the head, a rise, a planned fall; 30 epochs; no augmentation.
 - constant, plateau, poly: the same with AdamW and augmentation. After its rise the rate stays, for 100 epochs; or is
   halved when the validation loss has not improved for five epochs (ReduceLROnPlateau); or falls to 0 on a plan.
 
-"notes" and "ours" differ in loss and learning rate only, so they are also a race: how many steps and seconds does each
-need to a share of the ceiling?
+"notes" and "ours" differ in loss and learning rate only, and so do "notes, augmented" and "poly". So they are also two
+races: how many steps and seconds does each need to a share of the ceiling?
 
     python benchmarks/hundred_epochs.py        writes benchmarks/results/hundred_epochs.json, goes on where it stopped
 
@@ -49,7 +50,20 @@ from seglib.transforms import joint_transform
 from side_by_side import side_by_side
 
 SEEDS = (0, 1, 2)
-ARMS = {"notes": 100, "notes at 1e-3": 100, "ours": 30, "constant": 100, "plateau": 30, "poly": 30}  # and their epochs
+ARMS = {  # and their epochs
+    "notes": 100,
+    "notes at 1e-3": 100,
+    "notes, augmented": 100,
+    "ours": 30,
+    "constant": 100,
+    "plateau": 30,
+    "poly": 30,
+}
+AS_THEY_ARE = ("notes", "notes at 1e-3", "ours")  # these see the pictures unchanged
+RACES = {  # on which pictures -> the arms of the notes' recipe and of ours
+    "as they are": {"notes": "notes", "ours": "ours"},
+    "augmented": {"notes": "notes, augmented", "ours": "poly"},
+}
 SHARES = (0.5, 0.7, 0.8, 0.85)  # of the ceiling, to race to
 PATIENCE = 4  # of the plateau schedule: the fifth epoch without a better one halves the rate
 
@@ -57,7 +71,7 @@ PATIENCE = 4  # of the plateau schedule: the fifth epoch without a better one ha
 def train(arm: str, seed: int, files: Path, split_file: Path, size: tuple[int, int], epochs: int) -> dict[str, Any]:
     """One training; the record of its epochs."""
     seed_everything(seed)
-    plain, split = arm.startswith(("notes", "ours")), read_split(split_file)
+    plain, split = arm in AS_THEY_ARE, read_split(split_file)
     folders = files / "images", files / "masks"
     pictures = CustomDataset(*folders, joint_transform=joint_transform(size, train=not plain)).subset(split.train)
     exam = CustomDataset(*folders, joint_transform=joint_transform(size, train=False)).subset(split.validation)
@@ -66,7 +80,7 @@ def train(arm: str, seed: int, files: Path, split_file: Path, size: tuple[int, i
     model, device, schedule = build_deeplab(verbose=False), pick_device("cpu"), None
     if arm.startswith("notes"):
         criterion = make_loss("mse")
-        optimizer = optim.Adam(model.parameters(), lr=1e-5 if arm == "notes" else 1e-3)
+        optimizer = optim.Adam(model.parameters(), lr=1e-3 if arm == "notes at 1e-3" else 1e-5)
     else:
         criterion = make_loss("bce_dice")
         optimizer = make_optimizer(model, "adam" if arm == "ours" else "adamw", lr=1e-3, head_lr=5e-3)
@@ -113,18 +127,18 @@ def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
     return table
 
 
-def race(runs: list[dict[str, Any]], ceiling: float) -> list[dict[str, Any]]:
+def race(runs: list[dict[str, Any]], ceiling: float, arms: dict[str, str]) -> list[dict[str, Any]]:
     """Medians of steps and seconds to each share of the ceiling. Whoever did not reach it counts with all it had."""
     table = []
     for share in SHARES:
         row: dict[str, Any] = {"share": share, "iou": round(share * ceiling, 4)}
-        for arm in ("notes", "ours"):
+        for name, arm in arms.items():
             here = [run for run in runs if run["arm"] == arm]
             if not here:
                 return []
             ends = [[iou >= share * ceiling for iou in run["validation_iou"]] for run in here]
             places = [reached.index(True) if any(reached) else -1 for reached in ends]
-            row[arm] = {
+            row[name] = {
                 unit: statistics.median(run[unit][place] for run, place in zip(here, places, strict=True))
                 for unit in ("steps", "seconds")
             } | {"reached": sum(place >= 0 for place in places), "runs": len(here)}
@@ -163,9 +177,10 @@ def main() -> None:
             runs.sort(key=lambda run: (list(ARMS).index(run["arm"]), run["seed"]))
             result = {"what": "training and validation curves of the notes' 100 epochs, and of ours"}
             result |= {"machine": machine(), "threads": 1, "settings": settings, "ceiling": ceiling}
-            result |= {"summary": summary(runs), "race": race(runs, ceiling), "runs": runs}
+            races = {kind: {"arms": arms, "rows": race(runs, ceiling, arms)} for kind, arms in RACES.items()}
+            result |= {"summary": summary(runs), "race": races, "runs": runs}
             arguments.out.write_text(json.dumps(result) + "\n", encoding="utf-8", newline="\n")
-    print(json.dumps([summary(runs), race(runs, ceiling)], indent=1))
+    print(json.dumps([summary(runs), [race(runs, ceiling, arms) for arms in RACES.values()]], indent=1))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from tqdm import tqdm
 
 from seglib.losses import Loss
-from seglib.metrics import Evaluation, confusion_matrix
+from seglib.metrics import Evaluation, count_pairs
 from seglib.precision import finish
 from seglib.stopping import EarlyStopping
 from seglib.watch import History, Watch, mean_over_images, on_bar
@@ -81,19 +81,19 @@ def evaluate(
     loss that the model was trained with, and `dataloader` gives every picture once.
     """
     model.eval()
-    total_loss, count, matrix = torch.zeros((), device=device), 0, torch.zeros((), dtype=torch.int64)
+    total_loss, count, matrix = torch.zeros((), device=device), 0, torch.zeros((), dtype=torch.int64, device=device)
     for images, masks in dataloader:
         images = images.to(device, non_blocking=True, memory_format=torch.channels_last)
         masks = masks.to(device, non_blocking=True)
         images, masks = finish(images, masks)  # bytes become floats here, on the device
         outputs = model(images)["out"]
-        total_loss += criterion(outputs, masks) * len(images)
+        total_loss += criterion(outputs, masks) * len(images)  # which has also looked at the labels
         count += len(images)
         predicted = criterion.predict(outputs)  # (N, H, W)
         num_classes = max(2, outputs.shape[1])
-        matrix = matrix + confusion_matrix(predicted, masks.view_as(predicted), num_classes)
+        matrix = matrix + count_pairs(predicted, masks.view_as(predicted), num_classes)
     loss = mean_over_images(total_loss, count, watch, ", measured on the validation pictures")
-    return Evaluation(loss, matrix)
+    return Evaluation(loss, matrix.cpu())
 
 
 def fit(

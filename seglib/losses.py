@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from seglib.errors import ShapeError, TrainingError
+from seglib.errors import TrainingError
+from seglib.guard import are_labels, check_outputs_and_masks
 from seglib.pictures import IGNORE_INDEX
 
 
@@ -37,7 +38,12 @@ class Loss:
         """Compare after the guard; shapes and errors are those of the class."""
         check_outputs_and_masks(outputs, masks, several_classes=self.threshold is None)
         # A sum over many pixels overflows in half precision, in silence: Dice would be 1, cross-entropy infinite.
-        return self.function(outputs.float() if outputs.element_size() < 4 else outputs, masks)
+        outputs = outputs.float() if outputs.element_size() < 4 else outputs
+        if masks.device.type == "cpu":
+            return self.function(outputs, masks)
+        # Looking at a value would stop a GPU's queue. What is no label is ignored there, and makes the loss NaN.
+        legal = are_labels(masks, max(2, outputs.shape[1]))
+        return self.function(outputs, masks.where(legal, IGNORE_INDEX)).where(legal.all(), torch.nan)
 
     def probabilities(self, outputs: Tensor) -> Tensor:
         """(N, C, H, W) in [0, 1]: how sure the model is of the object, or of each class."""
@@ -61,51 +67,6 @@ def make_loss(name: str) -> Loss:
     if name not in _LOSSES:
         raise TrainingError(f'There is no loss "{name}".', f"one of {', '.join(_LOSSES)}", "Correct the name.")
     return _LOSSES[name]
-
-
-def check_outputs_and_masks(outputs: Tensor, masks: Tensor, several_classes: bool = False) -> None:
-    """The guard that every loss goes through first: a `ShapeError` unless outputs and masks fit each other exactly."""
-    if several_classes:
-        wanted, dtype = (outputs.shape[0], *outputs.shape[2:]), "int64"
-        right = tuple(masks.shape) == wanted and masks.dtype == torch.int64
-        fix = "Use class_mask_transform, or joint_transform with classes."
-    else:
-        wanted, dtype = tuple(outputs.shape), "float"
-        right = tuple(masks.shape) == wanted and masks.is_floating_point()
-        fix = "masks.unsqueeze(1) adds the channel, masks.float() changes the dtype. Give the model one output channel."
-    if not right:
-        raise ShapeError(
-            f"outputs are {tuple(outputs.shape)} {_dtype(outputs)}, masks are {tuple(masks.shape)} {_dtype(masks)}.",
-            f"masks of shape {wanted}, {dtype}",
-            fix + " Without this check torch would spread one shape over the other and train on nonsense.",
-        )
-    if masks.device.type == "cpu":  # on a GPU, reading a value would stop the queue
-        check_labels(masks, outputs.shape[1]) if several_classes else check_binary(masks)
-
-
-def check_binary(masks: Tensor) -> None:
-    """A `ShapeError` unless a float mask holds 0.0, 1.0 and 255 (ignore) only, and nothing in between."""
-    if not ((masks == 0) | (masks == 1) | (masks == IGNORE_INDEX)).all():
-        raise ShapeError(
-            f"masks hold {len(masks.unique())} values from {masks.min().item():g} to {masks.max().item():g}.",
-            f"0.0 and 1.0 only, and {IGNORE_INDEX} for ignore",
-            "Resize masks by nearest, never bilinearly; scale 0 and 255 to 0 and 1 (mask_transform does both).",
-        )
-
-
-def check_labels(masks: Tensor, num_classes: int) -> None:
-    """A `ShapeError` unless a mask of class labels holds 0 to num_classes - 1 and 255 (ignore) only."""
-    strange = masks[(masks != IGNORE_INDEX) & ((masks < 0) | (masks >= num_classes))]
-    if strange.numel():
-        raise ShapeError(
-            f"masks hold labels that the model has no output for: {', '.join(map(str, strange.unique().tolist()))}.",
-            f"0 to {num_classes - 1}, and {IGNORE_INDEX} for ignore",
-            "Build the model with one output channel for each class, the background included.",
-        )
-
-
-def _dtype(tensor: Tensor) -> str:
-    return str(tensor.dtype).removeprefix("torch.")
 
 
 def _mean_where_known(pixel_losses: Tensor, known: Tensor) -> Tensor:

@@ -44,9 +44,15 @@ def confusion_matrix(predicted: Tensor, target: Tensor, num_classes: int = 2) ->
                 f"whole numbers, 0 to {num_classes - 1}",
                 "Threshold the outputs first (criterion.predict), or correct num_classes.",
             )
-    predicted, target = predicted.long(), target.long()
-    counts = torch.bincount(target * num_classes + predicted, minlength=num_classes**2)
-    return counts.view(num_classes, num_classes).cpu()  # (C, C)
+    return count_pairs(predicted, target, num_classes).cpu()
+
+
+def count_pairs(predicted: Tensor, target: Tensor, num_classes: int) -> Tensor:
+    """`confusion_matrix` without its checks, on the device of its arguments; what is no label is not counted."""
+    known = (target >= 0) & (target < num_classes)
+    pairs = torch.where(known, target.long() * num_classes + predicted.long(), num_classes**2)
+    counts = torch.bincount(pairs.flatten(), minlength=num_classes**2 + 1)
+    return counts[:-1].view(num_classes, num_classes)  # (C, C); the last count is of what is not counted
 
 
 def iou(matrix: Tensor) -> Tensor:

@@ -62,13 +62,16 @@ def class_mask_transform(size: Size = NOTES_SIZE, portrait: bool = False) -> Cal
     return transforms.Compose([transforms.Resize(size, InterpolationMode.NEAREST), transforms.PILToTensor(), _labels])
 
 
-def joint_transform(size: Size, train: bool, classes: Sequence[str] | None = None, portrait: bool = False) -> Callable:
+def joint_transform(
+    size: Size, train: bool, classes: Sequence[str] | None = None, portrait: bool = False, as_bytes: bool = False
+) -> Callable:
     """Image and mask through the same scale, crop and flip; colour for the image only.
 
     Args:
         size: (height, width) of what comes out.
         train: True changes each picture at random (scale 0.7 to 1.5, colour, crop, flip); False only resizes.
         classes, portrait: as in `CustomDataset` and `image_transform`.
+        as_bytes: image and mask stay uint8, for `finish` to make of them what is said below.
 
     Shape:
         In: image uint8 (3, H, W), mask uint8 (H, W), both tv_tensors.
@@ -83,13 +86,10 @@ def joint_transform(size: Size, train: bool, classes: Sequence[str] | None = Non
             v2.RandomCrop(size, pad_if_needed=True, fill={tv_tensors.Mask: IGNORE_INDEX, "others": 0}),
             v2.RandomHorizontalFlip(),
         ]
-    mask_dtype = torch.float32 if classes is None else torch.int64
-    steps += [
-        v2.ToDtype({tv_tensors.Image: torch.float32, tv_tensors.Mask: mask_dtype, "others": None}, scale=True),
-        v2.Normalize(IMAGENET_MEAN, IMAGENET_STD),  # the image only
-        v2.ToPureTensor(),
-    ]
-    return v2.Compose([*steps, _add_channel] if classes is None else steps)
+    dtypes = {tv_tensors.Image: torch.float32, tv_tensors.Mask: torch.float32 if classes is None else torch.int64}
+    if not as_bytes:  # Normalize leaves masks alone
+        steps += [v2.ToDtype(dtypes | {"others": None}, scale=True), v2.Normalize(IMAGENET_MEAN, IMAGENET_STD)]
+    return v2.Compose([*steps, v2.ToPureTensor(), *([_add_channel] if classes is None else [])])
 
 
 def _rescale(image: Tensor, mask: Tensor, size: Size, scales: tuple[float, float]) -> tuple[Tensor, Tensor]:

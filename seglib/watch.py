@@ -43,7 +43,7 @@ class Watch:
         model: whose weights are kept, in as much memory again. It stays where it is.
         optimizer: knows the learning rate.
         on_step: called in each step, before the weights move, with the epoch, the step, both from 1, and the mean loss
-            of the epoch so far (from a GPU, that of a step or two before). It may raise KeyboardInterrupt to stop.
+            of the epoch so far (from a GPU, the last that has come; at first 0). May raise KeyboardInterrupt to stop.
 
     Example:
         >>> model = nn.Linear(2, 1)
@@ -56,14 +56,14 @@ class Watch:
         self.live = [tensor for tensor in tensors if tensor.is_floating_point()]  # the model's own memory
         self.kept = [tensor.clone() for tensor in self.live]
         self.optimizer, self.on_step = optimizer, on_step
-        self.epoch = epoch  # fit counts them; a loop of your own may
+        self.epoch, self.told = epoch, 0.0  # fit counts epochs, a loop of your own may; the last loss that has come
         self.begin()
 
     def begin(self) -> None:
         """Call before the first step of each epoch."""
         self.rates: list[float] = []  # the learning rate of each step
         self.good_steps: Tensor | float = 0.0
-        self.mailbox = torch.zeros(())
+        self.mailbox = torch.tensor(self.told)
 
     def step(self, mean_loss: Tensor) -> None:
         """Call in each step, after the forward pass and before the weights move.
@@ -82,9 +82,9 @@ class Watch:
         for kept, live in zip(self.kept, self.live, strict=True):
             torch.where(good, live, kept, out=kept)
         self.mailbox.copy_(mean_loss, non_blocking=mean_loss.is_cuda)
-        told = self.check(self.mailbox.item())
+        self.told = self.check(self.mailbox.item())
         if self.on_step:
-            self.on_step(self.epoch, len(self.rates), told)
+            self.on_step(self.epoch, len(self.rates), self.told)
 
     def check(self, loss: float, where: str = "") -> float:
         """Give the loss back if it is a finite number. If not, put the last good weights back, and raise.
@@ -114,8 +114,8 @@ def check_finite(loss: float, where: str = "") -> float:
             f"The loss became {loss}{where}.",
             "a finite number",
             "Most often the learning rate is too high: try a tenth of it. Else look for NaN or infinity in the images "
-            "and masks of that batch, and for a division by 0 in a loss of your own. In a training the model has its "
-            "last good weights back; make a new optimizer for it.",
+            "and masks of that batch, on a GPU also for mask values that are no labels, and for a division by 0 in a "
+            "loss of your own. In a training the model has its last good weights back; make a new optimizer for it.",
         )
     return loss
 

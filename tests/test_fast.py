@@ -227,6 +227,25 @@ def test_a_joint_transform_gets_tv_tensors_with_1_for_the_object(folders):
     assert torch.equal(fast[1][1], slow[1][1])
 
 
+@pytest.mark.parametrize("classes", [None, ["background", "fruit"]])
+def test_a_changed_picture_may_travel_as_bytes_and_is_the_same_on_the_device(folders, classes):
+    if classes:
+        for path in folders[1].iterdir():
+            Image.open(path).point(lambda value: value // 255).save(path)
+    pairs = []
+    for as_bytes in (True, False):
+        joint = joint_transform(SIZE, train=True, classes=classes, as_bytes=as_bytes)
+        torch.manual_seed(3)
+        pairs.append(FastDataset(*folders, SIZE, joint_transform=joint, classes=classes)[0])
+    (image, mask), (floats, labels) = pairs
+    assert image.dtype == mask.dtype == torch.uint8
+    assert {*mask.unique().tolist()} <= {0, 1, 255}
+    finished, finished_mask = finish(image[None], mask[None])
+    assert torch.allclose(finished[0], floats, atol=1e-5)
+    assert torch.equal(finished_mask[0], labels)
+    assert finished_mask.dtype == labels.dtype
+
+
 # The cache
 
 

@@ -83,6 +83,21 @@ def test_cross_entropy_of_two_classes_is_bce_of_the_difference():
     assert make_loss("cross_entropy")(two, masks[:, 0].long()).item() == pytest.approx(wanted, rel=1e-5)
 
 
+# Where looking at a value would stop a queue
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_on_a_gpu_a_mask_with_strange_values_makes_the_loss_nan_and_nobody_looks(name):
+    outputs, masks = case(name)
+    wanted = make_loss(name)(outputs, masks)
+    elsewhere = type("Elsewhere", (torch.Tensor,), {"device": torch.device("meta")})  # says that it is no CPU
+    strange = masks.clone()
+    strange[0, ..., 0, 0] = 7
+    with torch.no_grad():
+        assert make_loss(name)(outputs, masks.as_subclass(elsewhere)).item() == pytest.approx(wanted.item())
+        assert make_loss(name)(outputs, strange.as_subclass(elsewhere)).isnan()
+
+
 # What all of them share
 
 

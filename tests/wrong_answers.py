@@ -467,6 +467,11 @@ WRONG_ANSWERS: dict[tuple[str, str], list[tuple[str, str]]] = {
             "it asks 3 times",
         ),
         (
+            "def my_mean_loss(losses, counts):\n"
+            "    return (torch.tensor(losses) * torch.tensor(counts)).sum() / sum(counts)",
+            "it asks once",
+        ),
+        (
             "def my_mean_loss(losses, counts):\n    return sum(loss.detach() for loss in losses) / len(losses)",
             "mean over the three batches",
         ),

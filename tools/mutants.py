@@ -75,17 +75,17 @@ MUTANTS = [
         "seglib/engine.py",
         (
             (
-                "        matrix = matrix + confusion_matrix(predicted, masks.view_as(predicted), num_classes)\n",
-                "        one = confusion_matrix(predicted, masks.view_as(predicted), num_classes)\n"
+                "        matrix = matrix + count_pairs(predicted, masks.view_as(predicted), num_classes)\n",
+                "        one = count_pairs(predicted, masks.view_as(predicted), num_classes)\n"
                 "        matrix = matrix + one\n"
                 "        ious.append(iou(one)[1].item() if len(one) == 2 else mean_iou(one))\n",
             ),
             ("    total_loss, count, matrix = ", "    ious: list[float] = []\n    total_loss, count, matrix = "),
             (
-                "return Evaluation(loss, matrix)",
-                'return type("Averaged", (Evaluation,), {"iou": sum(ious) / len(ious)})(loss, matrix)',
+                "return Evaluation(loss, matrix.cpu())",
+                'return type("Averaged", (Evaluation,), {"iou": sum(ious) / len(ious)})(loss, matrix.cpu())',
             ),
-            ("import Evaluation, confusion_matrix\n", "import Evaluation, confusion_matrix, iou, mean_iou\n"),
+            ("import Evaluation, count_pairs\n", "import Evaluation, count_pairs, iou, mean_iou\n"),
         ),
         ("00_start_here",),
     ),
@@ -196,7 +196,7 @@ MUTANTS = [
     ),
     Mutant(
         "let a loss broadcast",
-        "seglib/losses.py",
+        "seglib/guard.py",
         (
             (
                 "        right = tuple(masks.shape) == wanted and masks.is_floating_point()\n",

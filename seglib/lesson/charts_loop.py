@@ -13,7 +13,7 @@ from seglib.lesson.drawing import overlay
 from seglib.lesson.figures import new_figure, styled
 from seglib.lesson.palette import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY_BLUE, VERMILLION
 
-RACERS = {"ours": "ours", "notes": "the notes'"}  # arm of the record -> name
+RACERS = {"ours": "ours", "notes": "the notes'"}  # whose recipe, in the record -> name
 LINES = ((BLUE, "-", "o"), (VERMILLION, "--", "s"), (GREEN, "-.", "^"), (PURPLE, ":", "D"), (ORANGE, "-", "v"))
 
 
@@ -90,54 +90,59 @@ def monitor_figure(history: History, image: Any, predicted: Any, ceiling: float 
     return figure
 
 
-def race_runs(record: Mapping[str, Any]) -> dict[str, list[Mapping[str, Any]]]:
-    """Of `benchmarks/hundred_epochs.py`, the runs of the two recipes that race: name -> one run for each seed."""
-    return {name: [run for run in record["runs"] if run["arm"] == arm] for arm, name in RACERS.items()}
+def race_runs(record: Mapping[str, Any], pictures: str) -> dict[str, list[Mapping[str, Any]]]:
+    """Of `benchmarks/hundred_epochs.py`, the runs of two recipes that race: name -> one run for each seed.
+
+    Args:
+        record: what the benchmark stored.
+        pictures: "as they are" or "augmented".
+    """
+    arms = record["race"][pictures]["arms"]
+    return {name: [run for run in record["runs"] if run["arm"] == arms[whose]] for whose, name in RACERS.items()}
 
 
-def race_table(record: Mapping[str, Any]) -> str:
-    """The race of `benchmarks/hundred_epochs.py` in lines: how many seeds of each recipe reach which IoU, and when."""
-    lines = []
-    for row in record["race"]:
+def race_table(record: Mapping[str, Any], pictures: str) -> str:
+    """A race of `benchmarks/hundred_epochs.py` in lines: how many seeds of each recipe reach which IoU, and when."""
+    lines = [f"pictures {pictures}:"]
+    for row in record["race"][pictures]["rows"]:
         words = [
-            f"{name} {row[arm]['reached']} of {row[arm]['runs']}"
-            + (f" after {row[arm]['steps']:.0f}" if row[arm]["reached"] else f" in {row[arm]['steps']:.0f}")
-            for arm, name in RACERS.items()
+            f"{name} {row[whose]['reached']} of {row[whose]['runs']}"
+            + (f" after {row[whose]['steps']:.0f}" if row[whose]["reached"] else f" in {row[whose]['steps']:.0f}")
+            for whose, name in RACERS.items()
         ]
         faster = f"; in seconds at least {row['ratio_of_seconds']:.0f} times" if "ratio_of_seconds" in row else ""
         lines.append(f"IoU {row['iou']:.2f}, {row['share']:<4} of the ceiling: {', '.join(words)} steps{faster}")
-    ends = {name: [f"{run['validation_iou'][-1]:.2f}" for run in runs] for name, runs in race_runs(record).items()}
+    runs_of = race_runs(record, pictures)
+    ends = {name: [f"{run['validation_iou'][-1]:.2f}" for run in runs] for name, runs in runs_of.items()}
     return "\n".join([*lines, *(f"at the end, {name}: {', '.join(scores)}" for name, scores in ends.items())])
 
 
 @styled
-def race_chart(recipes: Mapping[str, Sequence[Mapping[str, Sequence[float]]]], goal: float, ceiling: float) -> Figure:
-    """Draw the validation IoU of two recipes against the steps and against the seconds, a line for each seed.
+def race_chart(record: Mapping[str, Any]) -> Figure:
+    """Draw the validation IoU of two recipes over the steps, a panel for each kind of pictures, a line for each seed.
 
     Args:
-        recipes: name -> one run for each seed, each with "steps", "seconds" and
-            "validation_iou", of one length.
-        goal: an IoU, drawn as a dotted line and named as a share of the ceiling.
-        ceiling: the best IoU there could be, dashed.
+        record: what `benchmarks/hundred_epochs.py` stored. The highest share of the ceiling that is raced to is drawn
+            as a dotted line, the ceiling as a dashed one.
     """
-    figure, ((by_steps, by_seconds),) = new_figure(1, 2, 8.0, 3.4)
-    for axes, unit in ((by_steps, "steps"), (by_seconds, "seconds")):
-        for (name, runs), (colour, dash, marker) in zip(recipes.items(), LINES, strict=False):
+    figure, (row,) = new_figure(1, len(record["race"]), 8.0, 3.4)
+    for axes, (pictures, race) in zip(row, record["race"].items(), strict=True):
+        for (name, runs), (colour, dash, marker) in zip(race_runs(record, pictures).items(), LINES, strict=False):
             for number, run in enumerate(runs):
                 label = name if number == 0 else None
                 style = {"color": colour, "linestyle": dash, "marker": marker, "markersize": 3}
-                axes.plot(run[unit], run["validation_iou"], label=label, **style)
-        _goals(axes, goal, ceiling)
-        axes.set(xlabel=f"{unit} of training (log scale)", ylabel="validation IoU (0 to 1)", xscale="log", ylim=(0, 1))
+                axes.plot(run["steps"], run["validation_iou"], label=label, **style)
+        _goals(axes, race["rows"][-1]["share"], record["ceiling"])
+        axes.set(title=f"pictures {pictures}", xlabel="steps of training (log scale)", xscale="log", ylim=(0, 1))
+        axes.set_ylabel("validation IoU (0 to 1)")
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.xaxis.set_major_formatter(ScalarFormatter())
         axes.xaxis.set_minor_formatter(NullFormatter())
-    figure.legend(*by_steps.get_legend_handles_labels(), loc="outside upper center", ncols=2, frameon=False)
+    figure.legend(*row[0].get_legend_handles_labels(), loc="outside upper center", ncols=2, frameon=False)
     return figure
 
 
-def _goals(axes: Axes, goal: float, ceiling: float) -> None:
-    axes.axhline(ceiling, color=BLACK, linestyle="--", linewidth=1)
-    axes.axhline(goal, color=BLACK, linestyle=":", linewidth=1)
-    for height, words in ((ceiling, "ceiling"), (goal, f"{goal / ceiling:.1f} of the ceiling")):
-        axes.text(0.98, height, words, transform=axes.get_yaxis_transform(), ha="right", va="top", fontsize=9)
+def _goals(axes: Axes, share: float, ceiling: float) -> None:
+    for height, dash, words in ((ceiling, "--", "ceiling"), (share * ceiling, ":", f"{share} of the ceiling")):
+        axes.axhline(height, color=BLACK, linestyle=dash, linewidth=1)
+        axes.text(0.02, height, words, transform=axes.get_yaxis_transform(), ha="left", va="bottom", fontsize=9)

@@ -32,6 +32,8 @@ def drive_folder(name: str) -> Path:
 def copy_verified(file: Path, folder: Path) -> Path:
     """Copy a file so that under its name there is the whole of it or what was there before, and never a part.
 
+    A mounted Drive takes the bytes at once and uploads them later; `drive.flush_and_unmount()` waits for that.
+
     Args:
         file: on the local disk.
         folder: made if it is missing; may be a mounted Drive, which breaks off now and then.
@@ -42,6 +44,8 @@ def copy_verified(file: Path, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     part = folder / f"{file.name}.part"
     shutil.copyfile(file, part)
+    with part.open("rb+") as copied:
+        os.fsync(copied.fileno())
     if fingerprint(part) != fingerprint(file):
         part.unlink()
         raise SegError(

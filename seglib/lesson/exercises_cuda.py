@@ -19,7 +19,8 @@ def check_mean_loss(my_mean_loss: Attempt) -> str:
     got: list[Any] = []
     waits = count_waits(lambda: got.append(my_mean_loss(list(losses), list(counts), given=given)))
     if waits:
-        raise NotYet(f"it asks {waits} times for the value of a tensor, and a GPU would be waited for each time.")
+        often = "once" if waits == 1 else f"{waits} times"
+        raise NotYet(f"it asks {often} for the values of tensors, and each time a GPU would be waited for.")
     if not isinstance(got[0], Tensor):
         raise NotYet(f"a tensor is wanted, so that nobody has to wait; this is {describe(got[0])}.")
     value = number(got[0].detach())

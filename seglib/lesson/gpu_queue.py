@@ -1,7 +1,8 @@
 """Owns the picture of a queue: what Python asks for, when the GPU does it, and who waits for whom. See 07_cuda."""
 
 import io
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable, Sequence
 
 import ipywidgets
 from matplotlib.axes import Axes
@@ -60,8 +61,8 @@ def timeline_figure(steps: int, python: float, gpu: float) -> Figure:
     figure, places = new_figure(2, 1, 8.0, 3.6)
     for axes, item in zip(places[:, 0], (True, False), strict=True):
         asked, done = timeline(steps, python, gpu, item)
-        _lane(axes, asked, 1, ORANGE)
-        _lane(axes, done, 0, BLUE)
+        draw_lane(axes, asked, 1, ORANGE)
+        draw_lane(axes, done, 0, BLUE)
         words = "with .item() in each step" if item else "without"
         axes.set(title=f"{words}: {done[-1][1]:g} ms", yticks=[0, 1], ylim=(-0.6, 1.6), ylabel="who")
         axes.set_yticklabels(["GPU", "Python"])
@@ -71,8 +72,11 @@ def timeline_figure(steps: int, python: float, gpu: float) -> Figure:
     return figure
 
 
-def _lane(axes: Axes, spans: Sequence[Span], height: int, colour: str) -> None:
-    for number, (begin, end) in enumerate(spans, 1):
+def draw_lane(
+    axes: Axes, spans: Sequence[Span], height: int, colour: str, numbers: Iterable[int] | None = None
+) -> None:
+    """Draw spans as boxes in one row, each with its number: 1, 2, 3 and so on, unless `numbers` says otherwise."""
+    for number, (begin, end) in zip(numbers or itertools.count(1), spans, strict=False):
         axes.barh(height, end - begin, 0.7, left=begin, color=colour, edgecolor="white", linewidth=1)
         axes.text((begin + end) / 2, height, str(number), ha="center", va="center", color="white", fontsize=10)
 

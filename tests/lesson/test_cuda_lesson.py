@@ -16,6 +16,7 @@ from seglib.lesson.drive import copy_verified, drive_folder
 from seglib.lesson.exercises_cuda import check_accumulate, check_from_bytes, check_mean_loss
 from seglib.lesson.figures import encode
 from seglib.lesson.gpu_queue import idle, queue_widget, timeline, timeline_figure
+from seglib.lesson.prefetching import loaded_ahead, loading_figure, loading_timeline
 from seglib.lesson.step_memory import memory_bars, saved_bytes, step_memory
 from seglib.lesson.waits import count_waits
 from seglib.model import build_deeplab
@@ -88,11 +89,27 @@ def test_the_widget_follows_its_sliders():
         (lambda x: 1 if x.sum() > 0 else 0, 1),
         (lambda x: x[x > 0], 1),
         (lambda x: [value.item() for value in x.unbind()], 3),
+        (lambda x: x.cpu().numpy().tolist(), 2),  # .cpu(), and .numpy() of what came of it
+        (lambda x: x.tolist(), 1),
+        (lambda x: torch.tensor([x[0], x[1]]), 1),
+        (lambda x: x.unique(), 1),
+        (lambda x: x.long().clamp(min=0).bincount(), 1),
+        (lambda x: x.clone().__setitem__(x > 0, torch.tensor([5.0, 6.0])), 1),
+        (lambda x: x.clone().__setitem__(x > 0, 0.0), 0),  # torch fills, and needs no size
         (lambda x: x.sum().detach() * 2 + x.where(x > 0, 0).sum(), 0),
+        (lambda x: x.clone().__setitem__(0, 0.0), 0),
+        (lambda x: torch.tensor([1.0, 2.0]) + x[[0, 1]], 0),
     ],
 )
 def test_every_question_for_a_value_is_counted(work, count):
-    assert count_waits(lambda: work(torch.tensor([1.0, -1.0, 2.0]))) == count
+    numbers = torch.tensor([1.0, -1.0, 2.0])
+    assert count_waits(lambda: work(numbers)) == count
+
+
+def test_a_tensor_that_is_printed_is_asked_and_nothing_stays_patched():
+    before = torch.tensor, torch.Tensor.cpu, torch.Tensor.tolist
+    assert count_waits(lambda: str(torch.ones(2))) > 0
+    assert (torch.tensor, torch.Tensor.cpu, torch.Tensor.tolist) == before
 
 
 # Drive
@@ -213,3 +230,42 @@ def test_the_engine_asks_for_no_value_but_the_mean_at_the_end(batches):
 
     work = functools.partial(train_one_epoch, model, data, plain_mse, optimizer, torch.device("cpu"), watch=Silent())
     assert count_waits(work) == 1
+
+
+# Loading ahead
+
+
+def test_loading_and_steps_take_turns_run_side_by_side_or_are_shared_out():
+    for load, step in itertools.product((1.0, 5.0, 20.0), repeat=2):
+        ends = {
+            (workers, item): loading_timeline(6, load, step, workers, item=item)[1][-1][1]
+            for workers, item in ((0, True), (0, False), (1, False), (3, False))
+        }
+        assert ends[0, True] == 6 * (load + step)
+        assert ends[0, False] == load + step + 5 * max(load, step)
+        assert ends[1, False] == ends[0, False]  # one worker loads no faster than Python
+        assert ends[3, False] <= ends[1, False]
+        assert ends[3, False] >= load + 6 * step  # the first batch has to be there, and each has its step
+
+
+def test_a_step_begins_when_its_batch_is_there_and_no_worker_runs_too_far_ahead():
+    loaded, done = loading_timeline(9, 3.0, 10.0, workers=2, ahead=2)
+    by_number = {number: loaded[number % 2][number // 2] for number in range(9)}
+    assert all(done[number][0] >= by_number[number][1] for number in range(9))
+    for number, (begin, _) in by_number.items():
+        taken = sum(step_begin <= begin for step_begin, _ in done)
+        assert number - taken < 4  # two workers, two batches each
+    assert by_number[6][0] == done[2][0]  # its worker is free long before: it waits until a place is
+
+
+def test_the_drawing_numbers_each_batch_once_for_who_loads_it_and_once_for_the_gpu():
+    figure = loading_figure(4, 30, 20, workers=2)
+    assert [axes.get_title().rsplit(": ")[-1] for axes in figure.axes] == ["200 ms", "140 ms", "110 ms"]
+    for axes in figure.axes:
+        assert sorted(text.get_text() for text in axes.texts) == sorted("11223344")
+    assert encode(figure)[0] == "image/png"
+
+
+@pytest.mark.parametrize(("workers", "prefetch_factor", "batches"), [(0, 2, 1), (1, 1, 2), (2, 2, 5)])
+def test_torch_loads_as_far_ahead_as_we_say(workers, prefetch_factor, batches):
+    assert loaded_ahead(workers, prefetch_factor) == batches

@@ -34,6 +34,17 @@ def shown(monkeypatch):
 # Charts
 
 
+def a_race():
+    """A record of one race: ours reaches the first goal and not the second, the notes' reaches neither."""
+    ours, notes = {"reached": 3, "runs": 3, "steps": 8.0}, {"reached": 0, "runs": 3, "steps": 800.0}
+    rows = [{"share": 0.5, "iou": 0.49, "ours": ours, "notes": notes, "ratio_of_seconds": 99.7}]
+    rows.append({"share": 0.85, "iou": 0.83, "ours": ours | {"reached": 0}, "notes": notes})
+    ends = (("poly", 0.8), ("notes, augmented", 0.4), ("ours", 0.9))
+    runs = [{"arm": arm, "steps": [8, 16], "validation_iou": [0.1, iou]} for arm, iou in ends]
+    race = {"arms": {"notes": "notes, augmented", "ours": "poly"}, "rows": rows}
+    return {"race": {"augmented": race}, "runs": runs, "ceiling": 0.97}
+
+
 @pytest.mark.parametrize(
     "figure",
     [
@@ -41,9 +52,7 @@ def shown(monkeypatch):
         paths_chart({"weight": {"right": [0, 0.25], "no step": [0, 0]}, "loss": {"right": [1, 0.5]}}),
         monitor_figure(History([0.5], [0.4], [0.3]), PHOTO, MASK, ceiling=0.97),
         monitor_figure(History(), PHOTO, MASK),
-        race_chart(
-            {"ours": [{"steps": [8, 16], "seconds": [4.0, 8.0], "validation_iou": [0.2, 0.9]}]}, goal=0.8, ceiling=0.97
-        ),
+        race_chart(a_race()),
     ],
     ids=["graph", "paths", "monitor", "monitor before", "race"],
 )
@@ -72,19 +81,26 @@ def test_several_lines_in_one_place_are_all_to_be_seen():
 
 
 def test_the_race_in_lines_says_who_never_gets_there():
-    ours, notes = {"reached": 3, "runs": 3, "steps": 8.0}, {"reached": 0, "runs": 3, "steps": 800.0}
-    rows = [{"share": 0.5, "iou": 0.49, "ours": ours, "notes": notes, "ratio_of_seconds": 99.7}]
-    rows.append({"share": 0.85, "iou": 0.83, "ours": ours | {"reached": 0}, "notes": notes})
-    runs = [{"arm": arm, "validation_iou": [0.1, iou]} for arm, iou in (("ours", 0.8), ("notes", 0.4), ("poly", 0.9))]
-    record = {"race": rows, "runs": runs}
-    assert race_table(record).splitlines() == [
+    assert race_table(a_race(), "augmented").splitlines() == [
+        "pictures augmented:",
         "IoU 0.49, 0.5  of the ceiling: ours 3 of 3 after 8, the notes' 0 of 3 in 800 steps; "
         "in seconds at least 100 times",
         "IoU 0.83, 0.85 of the ceiling: ours 0 of 3 in 8, the notes' 0 of 3 in 800 steps",
         "at the end, ours: 0.80",
         "at the end, the notes': 0.40",
     ]
-    assert {name: len(found) for name, found in race_runs(record).items()} == {"ours": 1, "the notes'": 1}
+    found = race_runs(a_race(), "augmented")
+    assert {name: [run["arm"] for run in runs] for name, runs in found.items()} == {
+        "ours": ["poly"],
+        "the notes'": ["notes, augmented"],
+    }
+
+
+def test_the_race_is_drawn_to_its_highest_goal():
+    (axes,) = race_chart(a_race()).axes
+    assert axes.get_title() == "pictures augmented"
+    assert [line.get_ydata()[-1] for line in axes.lines[:2]] == [0.8, 0.4]
+    assert [text.get_text() for text in axes.texts] == ["ceiling", "0.85 of the ceiling"]
 
 
 # The monitor, without a browser
