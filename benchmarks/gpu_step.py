@@ -4,9 +4,12 @@ For each model and batch size, at 1280 wide and 960 high, in this order: the not
 changed, for each thing; all of them, which is `seglib`'s own `train_one_epoch` on a `FastDataset`; the notes' loop once
 more, so that a machine that drifts shows. Random weights: speed does not depend on them, and nothing is downloaded.
 
-Of each way: images a second with pictures from the loader; images a second of the step alone, on a batch that is on the
-device already; peak memory; the share of the GPU's bfloat16 matrix rate, which is measured first. A last part trains
-the small model in both ways, three seeds, and compares the IoU.
+Of each way: images a second with pictures from the loader, which draws without end, so that no epoch's beginning is in
+the figure; images a second of the step alone, on a batch that is on the device already; peak memory; the share of the
+GPU's rate of matrix products in bfloat16, or in float16 on a GPU without bfloat16 units, which is measured first. A way
+that runs out of memory is stored as such. A last part trains the small model by our recipe, three seeds each, from
+floats in float32 (convolutions in TF32 where the GPU has it, as torch does by itself), and from changed pictures that
+travel as bytes, in bfloat16, compiled, with fused AdamW; and compares the IoU.
 
     python benchmarks/gpu_step.py                      writes benchmarks/results/gpu_step.json, after each way
     python benchmarks/gpu_step.py --tiny --out FILE    a minute on a CPU, to see that it runs
@@ -21,6 +24,7 @@ import argparse
 import contextlib
 import gc
 import json
+import os
 import statistics
 import sys
 import tempfile
@@ -32,8 +36,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn, optim
-from torch.utils.data import DataLoader
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.data import DataLoader, RandomSampler
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
@@ -45,6 +48,7 @@ from seglib.engine import evaluate, train_one_epoch
 from seglib.errors import TrainingError
 from seglib.fast import FastDataset
 from seglib.lesson.leaking import write_small
+from seglib.lesson.step_memory import operations
 from seglib.loaders import make_loaders, read_split
 from seglib.losses import make_loss
 from seglib.model import BUNDLED, build_deeplab
@@ -112,6 +116,7 @@ class Training:
     model: nn.Module
     optimizer: optim.Optimizer
     device: torch.device
+    scaler: torch.amp.GradScaler
 
     def epoch(self, batches: Iterable[Batch]) -> float:
         if self.way.ours:
@@ -119,8 +124,7 @@ class Training:
         return self._notes_epoch(batches)
 
     def _notes_epoch(self, batches: Iterable[Batch]) -> float:
-        way, criterion, device = self.way, nn.MSELoss(reduction="mean"), self.device
-        scaler = torch.amp.GradScaler(device.type, enabled=way.precision == torch.float16)
+        way, criterion, device, scaler = self.way, nn.MSELoss(reduction="mean"), self.device, self.scaler
         layout = torch.channels_last if way.channels_last else torch.contiguous_format
         self.model.train()
         total_loss: Any = 0
@@ -159,21 +163,21 @@ def start(way: Way, name: str, device: torch.device, backend: str) -> Training:
     if way.compiled:
         model.compile(backend=backend)
     fused = {"fused": True} if way.fused else {}
-    return Training(way, model, optim.Adam(model.parameters(), lr=1e-5, **fused), device)
+    scaler = torch.amp.GradScaler(device.type, enabled=way.precision == torch.float16)
+    return Training(way, model, optim.Adam(model.parameters(), lr=1e-5, **fused), device, scaler)
 
 
 def loader(way: Way, folders: tuple[Path, Path], size: tuple[int, int], batch: int) -> Iterable[Batch]:
-    """Pictures as the way wants them: float32 through PIL, or bytes that are cached."""
-    options: dict[str, Any] = {"batch_size": batch, "shuffle": True, "drop_last": True, "num_workers": way.workers}
-    options |= {"persistent_workers": way.workers > 0}
-    if not way.bytes:
-        return DataLoader(CustomDataset(*folders, image_transform(size), mask_transform(size)), **options)
-    return DataLoader(FastDataset(*folders, size, cache_gib=8), pin_memory=torch.cuda.is_available(), **options)
-
-
-def endless(batches: Iterable[Batch]) -> Iterator[Batch]:
-    while True:
-        yield from batches
+    """Pictures as the way wants them, without end: float32 through PIL, or bytes from a cache that is full already."""
+    if way.bytes:
+        dataset: CustomDataset = FastDataset(*folders, size, cache_gib=8)
+        for _ in dataset:
+            pass
+    else:
+        dataset = CustomDataset(*folders, image_transform(size), mask_transform(size))
+    order = RandomSampler(dataset, replacement=True, num_samples=10**6)
+    pinned = way.bytes and torch.cuda.is_available()
+    return DataLoader(dataset, batch, sampler=order, num_workers=way.workers, pin_memory=pinned)
 
 
 def take(batches: Iterator[Batch], number: int) -> Iterator[Batch]:
@@ -191,20 +195,17 @@ def seconds_of(work: Callable[[], object], device: torch.device, rounds: int) ->
     return statistics.median(times)
 
 
+def short_numbers(device: torch.device) -> torch.dtype:
+    """bfloat16, or float16 on a GPU that has units for that one alone."""
+    old = device.type == "cuda" and torch.cuda.get_device_capability(device) < (8, 0)
+    return torch.float16 if old else torch.bfloat16
+
+
 def matrix_rate(device: torch.device, side: int, rounds: int = 9) -> float:
-    """Operations a second of a product of two bfloat16 matrices: the best that this device does."""
-    left, right = (torch.randn(side, side, device=device, dtype=torch.bfloat16) for _ in range(2))
+    """Operations a second of a product of two matrices of short numbers: the best that this device does."""
+    left, right = (torch.randn(side, side, device=device, dtype=short_numbers(device)) for _ in range(2))
     seconds_of(lambda: left @ right, device, 3)
     return 2 * side**3 / seconds_of(lambda: [left @ right for _ in range(10)], device, rounds) * 10
-
-
-def operations(name: str, batch: int, size: tuple[int, int]) -> float:
-    """Multiplications and additions of forward and backward pass, counted without computing, on the device "meta"."""
-    model = build_deeplab(name, weights=None, verbose=False).to("meta").train()
-    counter = FlopCounterMode(display=False)
-    with counter:
-        model(torch.empty(batch, 3, *size, device="meta"))["out"].sum().backward()
-    return float(counter.get_total_flops())
 
 
 def measure(way: Way, name: str, batch: int, folders: tuple[Path, Path], arguments: argparse.Namespace) -> dict:
@@ -218,8 +219,10 @@ def measure(way: Way, name: str, batch: int, folders: tuple[Path, Path], argumen
         training = start(way, name, device, arguments.backend)
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
-        batches = endless(loader(way, folders, size, batch))
-        training.epoch(take(batches, max(3, arguments.warm)))  # compiles, fills caches, starts workers
+        batches = iter(loader(way, folders, size, batch))
+        training.epoch(take(batches, max(3, arguments.warm)))  # compiles, starts workers
+        steps = max(steps, 4 * way.workers)
+        training.epoch(take(batches, 1 + 2 * way.workers))  # what workers have loaded meanwhile, two batches each
         row["peak_gib_of_the_first_steps"] = round(memory(device)["peak"] / 2**30, 2)
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
@@ -230,7 +233,7 @@ def measure(way: Way, name: str, batch: int, folders: tuple[Path, Path], argumen
         seconds = seconds_of(lambda: training.epoch([one] * steps), device, arguments.rounds)
         row["images_a_second_of_the_step"] = round(batch * steps / seconds, 2)
         row["share_of_the_matrix_rate"] = round(
-            operations(name, batch, size) * steps / seconds / arguments.matrix_rate, 4
+            batch * operations(name, size) * steps / seconds / arguments.matrix_rate, 4
         )
         row["peak_gib"] = round(memory(device)["peak"] / 2**30, 2)
     except (RuntimeError, ValueError) as error:
@@ -242,18 +245,22 @@ def train(together: bool, seed: int, folders: tuple[Path, Path], split: Any, siz
     """The IoU of the small model after the same training, in float32 from floats, or in bfloat16 from bytes."""
     seed_everything(seed)
     torch.set_float32_matmul_precision("high" if together else "highest")
-    joint = joint_transform(size, train=True)
+    joint = joint_transform(size, train=True, as_bytes=together)
     if together:
         dataset: CustomDataset = FastDataset(*folders, size, joint_transform=joint, cache_gib=2)
     else:
         dataset = CustomDataset(*folders, joint_transform=joint)
     measured = CustomDataset(*folders, joint_transform=joint_transform(size, train=False)).subset(split.validation)
     loaders = make_loaders(dataset.subset(split.train), list(measured), batch_size=4, seed=seed)
-    model, criterion = build_deeplab(BUNDLED, verbose=False).to(arguments.device), make_loss("bce")
+    model, criterion = build_deeplab(BUNDLED, verbose=False).to(arguments.device), make_loss("bce_dice")
     if together:
         with contextlib.suppress(TrainingError):  # a GPU without bfloat16 of its own stays with float32
             use_bfloat16(model)
-    optimizer = make_optimizer(model, "adamw", lr=2e-3, weight_decay=1e-4)
+        if arguments.device.type == "cuda":
+            model.compile(backend=arguments.backend)
+    optimizer = make_optimizer(model, "adamw", lr=1e-3, head_lr=5e-3, weight_decay=1e-4)
+    for group in optimizer.param_groups if together else []:
+        group["fused"] = True
     steps = arguments.epochs * len(loaders[0])
     schedule = make_schedule(optimizer, "poly", steps, warmup=min(8, steps // 4))
     for _ in range(arguments.epochs):
@@ -264,10 +271,10 @@ def train(together: bool, seed: int, folders: tuple[Path, Path], split: Any, siz
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", nargs="*", default=["deeplabv3_resnet50", "deeplabv3_resnet101"])
-    parser.add_argument("--batches", type=int, nargs="*", default=[4, 8, 16])
+    parser.add_argument("--batches", type=int, nargs="*", default=[2, 4, 8, 16])
     parser.add_argument("--size", type=int, nargs=2, default=(960, 1280), help="height width")
     parser.add_argument("--ways", nargs="*", help="only these")
-    parser.add_argument("--workers", type=int, default=8)
+    parser.add_argument("--workers", type=int, default=min(8, os.cpu_count() or 1))
     parser.add_argument("--steps", type=int, default=8, help="in a round")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--warm", type=int, default=4, help="steps before anything is measured")
@@ -290,10 +297,12 @@ def main() -> None:
     result: dict[str, Any] = {"what": "training on a GPU, the notes' loop and each way to make it faster"}
     result |= {"machine": {**machine(), "gpu": gpu}, "height": arguments.size[0], "width": arguments.size[1]}
     result |= {"matrix_rate_tera": round(arguments.matrix_rate / 1e12, 2)}
+    result |= {"matrix_rate_in": str(short_numbers(arguments.device)).removeprefix("torch.")}
     before = json.loads(arguments.out.read_text(encoding="utf-8")) if arguments.out.exists() else {}
     if before and any(before[key] != result[key] for key in ("machine", "height", "width")):
         parser.error(f"{arguments.out.name} was measured on another machine or at another size: move it away first")
-    result |= {"rows": before.get("rows", []), "iou": before.get("iou", {})}
+    # What failed is tried again: another program may have held the memory.
+    result |= {"rows": [row for row in before.get("rows", []) if "error" not in row], "iou": before.get("iou", {})}
     done = {(row["model"], row["batch_size"], row["way"]) for row in result["rows"]}
 
     def store() -> None:

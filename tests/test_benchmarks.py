@@ -43,12 +43,16 @@ def test_a_benchmark_runs_at_a_tiny_size_and_stores_what_is_read(stored):
         assert [row["way"] for row in result["rows"]] == TINY["gpu_step"][2:]
         assert all(row["images_a_second_of_the_step"] > 0 for row in result["rows"])
         assert len(result["iou"]["all together"]) == len(result["iou"]["float32"]) > 0
+        assert result["matrix_rate_in"] == "bfloat16"
         assert speed_bars(result["rows"]).axes
     elif name == "reference":
         recipes = {run["recipe"] for run in result["runs"]}
-        assert recipes == {"reference", "ours"}
-        speeds = {recipe: result["summary"][recipe]["images_a_second"] for recipe in recipes}
-        assert result["summary"]["ratio_of_speeds"] == pytest.approx(speeds["ours"] / speeds["reference"], abs=0.02)
+        assert recipes == {"reference", "reference, bfloat16", "ours"}
+        summary = result["summary"]
+        for recipe in recipes - {"ours"}:
+            ratio = summary["ours"]["images_a_second"] / summary[recipe]["images_a_second"]
+            assert summary[recipe]["ours_is_faster"] == pytest.approx(ratio, abs=0.02)
+            assert {"equal_seconds", "ahead_in_both"} <= summary[recipe].keys()
         assert {run["lr"] for run in result["runs"]} <= {run["lr"] for run in result["tuning"]}
     else:
         assert result["masks_equal"]

@@ -1,4 +1,4 @@
-"""Owns what fills the memory of a training step, computed from the model, without computing a step. See 07_cuda."""
+"""Owns what a training step takes, memory and operations, counted on the model without computing it. See 07_cuda."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -74,6 +74,29 @@ def saved_bytes(model: nn.Module, images: Tensor) -> int:
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         (model(images)["out"] ** 2).mean()
     return sum(storage.nbytes() for storage in kept.values())
+
+
+def operations(name: str, size: tuple[int, int]) -> float:
+    """Multiplications and additions of one picture's forward and backward pass, counted on the device "meta".
+
+    Each number that a convolution gives out is a sum of as many products as one of its filters has weights. The way
+    back takes the same again for the weights, and for what came in, except in the first layer: nobody asks for the
+    gradient of the picture. (torch's own counter takes grouped convolutions for dense ones on the way back.)
+
+    Args:
+        name: as in `build_deeplab`.
+        size: (height, width) of the picture.
+    """
+    model = build_deeplab(name, weights=None, verbose=False).to("meta").train()
+    products: list[float] = []
+
+    def count(layer: nn.Module, inputs: object, output: Tensor) -> None:
+        products.append(output.numel() / 2 * layer.weight[0].numel())  # type: ignore[index]
+
+    for layer in [part for part in model.modules() if isinstance(part, nn.Conv2d)]:
+        layer.register_forward_hook(count)
+    model(torch.empty(2, 3, *size, device="meta"))
+    return 2 * (3 * sum(products) - products[0])
 
 
 @styled

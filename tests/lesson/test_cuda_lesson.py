@@ -6,6 +6,7 @@ import types
 import pytest
 import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from helpers import TinyModel
 from seglib.engine import train_one_epoch
@@ -17,7 +18,7 @@ from seglib.lesson.exercises_cuda import check_accumulate, check_from_bytes, che
 from seglib.lesson.figures import encode
 from seglib.lesson.gpu_queue import idle, queue_widget, timeline, timeline_figure
 from seglib.lesson.prefetching import loaded_ahead, loading_figure, loading_timeline
-from seglib.lesson.step_memory import memory_bars, saved_bytes, step_memory
+from seglib.lesson.step_memory import memory_bars, operations, saved_bytes, step_memory
 from seglib.lesson.waits import count_waits
 from seglib.model import build_deeplab
 
@@ -56,6 +57,17 @@ def test_a_step_is_four_parts_of_which_one_grows():
     assert memory.total(largest) <= 2**30 < memory.total(largest + 1)
     assert memory.largest_batch(0.01) == 0
     assert encode(memory_bars({"small": memory, "again": memory}, [2, 4], [1, 80]))[0] == "image/png"
+
+
+def test_operations_are_those_of_the_layers_and_grow_with_the_picture():
+    size = (96, 128)
+    small = operations("deeplabv3_mobilenet_v3_large", size)
+    assert small == pytest.approx(operations("deeplabv3_mobilenet_v3_large", (192, 256)) / 4, rel=0.02)
+    # ResNet-50 has no grouped convolution, and torch counts it rightly, both ways.
+    model = build_deeplab("deeplabv3_resnet50", weights=None, verbose=False).to("meta").train()
+    with FlopCounterMode(display=False) as counter:
+        model(torch.empty(2, 3, *size, device="meta"))["out"].sum().backward()
+    assert operations("deeplabv3_resnet50", size) == pytest.approx(counter.get_total_flops() / 2, rel=1e-3)
 
 
 # The queue
