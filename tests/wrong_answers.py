@@ -679,4 +679,91 @@ WRONG_ANSWERS: dict[tuple[str, str], list[tuple[str, str]]] = {
             "lies in the one before",
         ),
     ],
+    ("10_silent_bugs", "unmoved"): [
+        (
+            "def my_unmoved(model, optimizer):\n"
+            "    held = {id(weight) for weight in optimizer.param_groups[0]['params']}\n"
+            "    return sorted(name for name, weight in model.named_parameters() if id(weight) not in held)",
+            "several groups",
+        ),
+        (
+            "def my_unmoved(model, optimizer):\n"
+            "    held = {id(weight) for group in optimizer.param_groups for weight in group['params']}\n"
+            "    return sorted(name for name, weight in model.named_parameters() if id(weight) in held)",
+            "names that it holds",
+        ),
+        (
+            "def my_unmoved(model, optimizer):\n"
+            "    held = {weight.shape for group in optimizer.param_groups for weight in group['params']}\n"
+            "    return sorted(name for name, weight in model.named_parameters() if weight.shape not in held)",
+            "and is another",
+        ),
+        (
+            "def my_unmoved(model, optimizer):\n"
+            "    held = [weight for group in optimizer.param_groups for weight in group['params']]\n"
+            "    return sorted(name for name, weight in model.named_parameters() if weight not in held)",
+            "by identity",
+        ),
+        ("def my_unmoved(model, optimizer):\n    return len(list(model.parameters()))", "a list of names"),
+    ],
+    ("10_silent_bugs", "evaluate"): [
+        (
+            "def my_evaluate(model, batches):\n"
+            "    matrices = [confusion_matrix((model(i)['out'] > 0).long(), m.long()) for i, m in batches]\n"
+            "    return iou(sum(matrices))[1].item()",
+            "in training mode",
+        ),
+        (
+            "def my_evaluate(model, batches):\n"
+            "    model.eval()\n"
+            "    parts = [confusion_matrix((model(i)['out'] > 0).long(), m.long()) for i, m in batches]\n"
+            "    return sum(iou(part)[1].item() for part in parts) / len(parts)",
+            "mean of the batches",
+        ),
+        (
+            "def my_evaluate(model, batches):\n"
+            "    model.eval()\n"
+            "    matrices = [confusion_matrix((model(i)['out'] > 0.5).long(), m.long()) for i, m in batches]\n"
+            "    return iou(sum(matrices))[1].item()",
+            "not 0.5",
+        ),
+        (
+            "def my_evaluate(model, batches):\n"
+            "    model.eval()\n"
+            "    full = [(i, m) for i, m in batches if len(i) == 4]\n"
+            "    matrices = [confusion_matrix((model(i)['out'] > 0).long(), m.long()) for i, m in full]\n"
+            "    return iou(sum(matrices))[1].item()",
+            "8 of 10 pictures",
+        ),
+        (
+            "def my_evaluate(model, batches):\n"
+            "    model.eval()\n"
+            "    right = [((model(i)['out'] > 0) == m.bool()).flatten() for i, m in batches]\n"
+            "    return torch.cat(right).float().mean().item()",
+            "pixel accuracy",
+        ),
+    ],
+    ("10_silent_bugs", "on_both_sides"): [
+        (
+            "def my_on_both_sides(train, validation):\n"
+            "    return [place for place, image in enumerate(validation) if image in train]",
+            "torch.equal",
+        ),
+        (
+            "def my_on_both_sides(train, validation):\n"
+            "    known = {id(image) for image in train}\n"
+            "    return [place for place, image in enumerate(validation) if id(image) in known]",
+            "compare the pixels",
+        ),
+        (
+            "def my_on_both_sides(train, validation):\n"
+            "    return [n for n, a in enumerate(validation) if any((a - b).abs().mean() < 0.15 for b in train)]",
+            "brighter",
+        ),
+        (
+            "def my_on_both_sides(train, validation):\n"
+            "    return sum(any(torch.equal(a, b) for b in train) for a in validation)",
+            "a list of places",
+        ),
+    ],
 }

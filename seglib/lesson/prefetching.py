@@ -76,7 +76,8 @@ def loading_figure(batches: int, load: float, step: float, workers: int) -> Figu
         axes.set(title=f"{words}: {done[-1][1]:g} ms", yticks=range(len(names)), ylim=(-0.6, len(names) - 0.4))
         axes.set(ylabel="who", xlim=(0, 1.02 * longest))
         axes.set_yticklabels(names)
-    places[-1, 0].set_xlabel("milliseconds")
+    for axes in places[:, 0]:
+        axes.set_xlabel("milliseconds")
     return figure
 
 
