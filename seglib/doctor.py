@@ -53,10 +53,11 @@ def examine(
     findings = note("no mask", [name_of(images[stem]) for stem in sorted(images.keys() - masks.keys())])
     findings += note("no image", [name_of(masks[stem]) for stem in sorted(masks.keys() - images.keys())])
     findings += of_readers(faults, facts) + of_pairs(facts, classes, size) + of_strays(facts) + of_twins(facts, split)
-    findings += of_sides(facts, classes, split, batch_size) if split else []
-    return Report(
-        len(both), pixels_of(facts, classes, both), sorted(findings, key=lambda f: SEVERITIES.index(f.severity))
-    )
+    if split:
+        findings += note("split", sorted({*split.train, *split.validation} - images.keys() - masks.keys()))
+        findings += of_sides(facts, classes, split, batch_size)
+    findings.sort(key=lambda finding: SEVERITIES.index(finding.severity))
+    return Report(len(both), pixels_of(facts, classes, both), findings)
 
 
 def of_readers(faults: Sequence[SegError], facts: dict[str, Facts]) -> list[Finding]:
@@ -81,13 +82,11 @@ def pixels_of(facts: dict[str, Facts], classes: Sequence[str] | None, stems: Seq
 
 
 def of_sides(facts: dict[str, Facts], classes: Sequence[str] | None, split: Split, batch_size: int) -> list[Finding]:
-    """Flaws of the split: names, classes that one side lacks, too few pictures, a last batch of one."""
-    every = [*split.train, *split.validation]
-    findings = note("split", [stem for stem in every if stem not in facts])
-    findings += note("unused", [stem for stem in facts if stem not in every])
+    """Flaws of the split: pairs on no side, classes that one side lacks, too few pictures, a last batch of one."""
+    findings = note("unused", sorted(facts.keys() - {*split.train, *split.validation}))
     for kind, stems in (("untrained", split.train), ("unmeasured", split.validation)):
         counts = pixels_of(facts, classes, [stem for stem in stems if stem in facts])
         findings += note(kind, [name for name, count in counts.items() if not count])
     findings += note("few", ["training"] * (len(split.train) < 8) + ["validation"] * (len(split.validation) < 4))
-    alone = len(split.train) % batch_size == 1 if batch_size > 1 else True
-    return findings + note("single", [f"{len(split.train)} in batches of {batch_size}"] * alone)
+    alone = batch_size < 2 or len(split.train) % batch_size == 1
+    return findings + note("single", [f"{len(split.train)} training pictures in batches of {batch_size}"] * alone)
