@@ -41,6 +41,11 @@ def test_no_false_alarm_for_48_right_masks_drawn_well_or_sloppily(change):
     assert verdicts(change) == [""] * 48
 
 
+def test_masks_drawn_far_too_large_are_reported():
+    words = verdicts(lambda mask: mask.filter(ImageFilter.BoxBlur(16)).point(lambda value: 255 * (value > 0)))
+    assert 25 <= sum(map(bool, words)) <= 37
+
+
 @pytest.mark.parametrize(
     ("change", "words"), [(ImageOps.mirror, "mirrored left for right"), (lambda m: m.rotate(180), "turned by half")]
 )

@@ -11,13 +11,13 @@ from PIL import Image
 from seglib.alignment import edges_of, fits, misfit, outline_of, thumbnail
 from seglib.lesson.drawing import overlay
 from seglib.lesson.figures import new_figure, styled
-from seglib.lesson.palette import BLUE, GREEN, VERMILLION
+from seglib.lesson.palette import BLACK, BLUE, GREEN, VERMILLION
 from seglib.lesson.widgets import _jpeg
 
 
 @styled
 def cost_chart(rows: Sequence[Mapping[str, Any]]) -> Figure:
-    """Draw IoU over the share of wrong masks: where they were trained on, and where a good model is judged by them.
+    """Draw IoU over the share of wrong masks: trained on, or left out; and of a good model that is judged by them.
 
     Args:
         rows: the summary of `benchmarks/dirty_data.py`.
@@ -25,39 +25,42 @@ def cost_chart(rows: Sequence[Mapping[str, Any]]) -> Figure:
     figure, (places,) = new_figure(1, 2, 8.0, 3.4)
     clean = rows[0]
     kinds = dict.fromkeys(row["kind"] for row in rows if 0 < row["share"] < 1)
-    for kind, colour, marker in zip(kinds, (VERMILLION, BLUE, GREEN), "osD", strict=False):
+    for kind, colour, marker in zip(kinds, (VERMILLION, BLUE, GREEN, BLACK), "osD^", strict=False):
         here = [row for row in rows if row["kind"] == kind]
         shares = [0.0] + [100 * row["share"] for row in here]
         spreads = [clean["spread"]] + [row["spread"] for row in here]
         look = {"color": colour, "marker": marker, "label": kind}
         places[0].errorbar(shares, [clean["iou"]] + [row["iou"] for row in here], spreads, capsize=3, **look)
-        places[1].plot(shares, [clean["iou"]] + [row["clean_model_judged_by_it"] for row in here], **look)
+        if "clean_model_judged_by_it" in here[0]:
+            places[1].plot(shares, [clean["iou"]] + [row["clean_model_judged_by_it"] for row in here], **look)
     for axes, title in zip(places, ("trained on them", "judged by them"), strict=True):
         axes.set(title=title, xlabel="wrong masks (%)", ylabel="IoU (0 to 1)", ylim=(0, 0.75), xticks=(0, 10, 25, 50))
-    figure.legend(*places[1].get_legend_handles_labels(), loc="outside upper center", ncols=3, frameon=False)
+    figure.legend(*places[0].get_legend_handles_labels(), loc="outside upper center", ncols=4, frameon=False)
     return figure
 
 
 @styled
 def places_figure(image: Image.Image, masks: Mapping[str, Image.Image]) -> Figure:
-    """Draw masks over one picture, and below each a map of how well its outline fits, wherever it is moved to.
+    """Draw masks over one picture, and below each a map of how well its outline fits, moved by up to a quarter.
 
     Args:
         image: the photograph.
         masks: title -> mask of the same size.
     """
-    figure, (above, below) = new_figure(2, len(masks), 8.0, 4.6)
+    figure, (above, below) = new_figure(2, len(masks), 8.0, 3.6)
     edges = edges_of(thumbnail(image))
     for (title, mask), top, axes in zip(masks.items(), above, below, strict=True):
         small = image.reduce(2)
         top.imshow(overlay(small, mask.resize(small.size, Image.Resampling.NEAREST)))
         top.set(title=title, xticks=[], yticks=[])
+        top.spines[:].set_visible(False)
         places = np.fft.fftshift(fits(edges, outline_of(thumbnail(mask))))
-        drawn = axes.imshow(places, extent=(-50, 50, 50, -50), cmap="cividis", vmin=0, vmax=4, aspect="auto")
+        drawn = axes.imshow(places, extent=(-50, 50, 50, -50), cmap="cividis", vmin=0, vmax=4)
+        axes.set_aspect(image.height / image.width)
         axes.plot(0, 0, "o", color=VERMILLION, fillstyle="none", markersize=13, markeredgewidth=2)
-        axes.set(xlabel="moved right (%)", xticks=(-50, 0, 50), yticks=(-50, 0, 50))
+        axes.set(xlabel="moved right (%)", xlim=(-25, 25), ylim=(25, -25), xticks=(-20, 0, 20), yticks=(-20, 0, 20))
     below[0].set_ylabel("moved down (%)")
-    figure.colorbar(drawn, ax=list(below), label="fit (1 is chance)")
+    figure.colorbar(drawn, ax=[*above, *below], label="fit (1 is chance)", shrink=0.7)
     return figure
 
 
