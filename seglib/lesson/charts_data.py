@@ -47,7 +47,7 @@ def places_figure(image: Image.Image, masks: Mapping[str, Image.Image]) -> Figur
         image: the photograph.
         masks: title -> mask of the same size.
     """
-    figure, (above, below) = new_figure(2, len(masks), 8.0, 3.6)
+    figure, (above, below) = new_figure(2, len(masks), 8.0, 3.5)
     edges = edges_of(thumbnail(image))
     for (title, mask), top, axes in zip(masks.items(), above, below, strict=True):
         small = image.reduce(2)
@@ -58,9 +58,11 @@ def places_figure(image: Image.Image, masks: Mapping[str, Image.Image]) -> Figur
         drawn = axes.imshow(places, extent=(-50, 50, 50, -50), cmap="cividis", vmin=0, vmax=4)
         axes.set_aspect(image.height / image.width)
         axes.plot(0, 0, "o", color=VERMILLION, fillstyle="none", markersize=13, markeredgewidth=2)
-        axes.set(xlabel="moved right (%)", xlim=(-25, 25), ylim=(25, -25), xticks=(-20, 0, 20), yticks=(-20, 0, 20))
-    below[0].set_ylabel("moved down (%)")
-    figure.colorbar(drawn, ax=[*above, *below], label="fit (1 is chance)", shrink=0.7)
+        axes.set(xlim=(-25, 25), ylim=(25, -25), xticks=(-20, 0, 20), yticks=(-20, 0, 20))
+        axes.tick_params(labelleft=axes is below[0])
+    below[0].set_ylabel("down (%)")
+    figure.supxlabel("moved to the right (%)", fontsize=12)
+    figure.colorbar(drawn, ax=[*above, *below], label="fit (1 is chance)", shrink=0.8, ticks=range(5))
     return figure
 
 

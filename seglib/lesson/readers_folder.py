@@ -15,9 +15,10 @@ VALIDATION = ["006", "008", "009", "011", "013", "024", "030", "033"]
 
 
 class ReadersFolder:
-    """24 of the samples, small, in the folders `images` and `masks` below `root`, and the split that goes with them.
+    """25 of the samples, small, in the folders `images` and `masks` below `root`, and the split that goes with them.
 
-    `write(stem)` writes a pair as it should be, `spoil()` puts the flaws in. A twin of `fruit_018` is the 25th picture.
+    A near-twin of `fruit_018` is the 26th picture. `write(stem)` writes a pair as it should be, `spoil()` puts the
+    flaws in.
     """
 
     def __init__(self, samples: Path, root: Path):
