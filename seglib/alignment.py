@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-SIDE = 96  # pixels of a thumbnail's longer side: a mask drawn 8 pixels of 1280 too large still fits best in its place
 CLEARLY = 1.35  # a rival place fits clearly better from this factor on,
 GOOD = 2.2  # if it fits so well at all. Mirrored by chance, right masks reach 0.8 times their own fit, at most.
 FARTHEST = 0.25  # of the width or height; farther off, a good fit is chance
@@ -21,8 +20,11 @@ TURNS: dict[str, Any] = {
 }
 
 
-def thumbnail(picture: Image.Image, side: int = SIDE) -> np.ndarray:
-    """A picture of any mode at a longer side of `side` pixels: (h, w) or (h, w, 3) float32, 0 to 1."""
+def thumbnail(picture: Image.Image, side: int = 96) -> np.ndarray:
+    """A picture of any mode at a longer side of `side` pixels: (h, w) or (h, w, 3) float32, 0 to 1.
+
+    96 are few enough that a mask drawn 8 pixels of 1280 too large still fits best where it is.
+    """
     width, height = (max(1, round(side * length / max(picture.size))) for length in picture.size)
     return np.asarray(picture.resize((width, height), Image.Resampling.BOX), np.float32) / 255
 

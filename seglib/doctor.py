@@ -88,5 +88,5 @@ def of_sides(facts: dict[str, Facts], classes: Sequence[str] | None, split: Spli
         counts = pixels_of(facts, classes, [stem for stem in stems if stem in facts])
         findings += note(kind, [name for name, count in counts.items() if not count])
     findings += note("few", ["training"] * (len(split.train) < 8) + ["validation"] * (len(split.validation) < 4))
-    alone = batch_size < 2 or len(split.train) % batch_size == 1
-    return findings + note("single", [f"{len(split.train)} training pictures in batches of {batch_size}"] * alone)
+    single = [f"{len(split.train)} training pictures in batches of {batch_size}"]
+    return findings + note("single", single * (batch_size < 2 or len(split.train) % batch_size == 1))
