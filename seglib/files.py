@@ -16,8 +16,13 @@ def stem_of(path: str | Path) -> str:
     return unicodedata.normalize("NFC", Path(path).stem)  # macOS may spell one and the same letter in two parts
 
 
-def files_by_stem(folder: str | os.PathLike[str]) -> dict[str, Path]:
-    """The pictures of one folder by stem, sorted; hidden files and files that are no pictures are passed over."""
+def files_by_stem(folder: str | os.PathLike[str], faults: list[PairError] | None = None) -> dict[str, Path]:
+    """The pictures of one folder by stem, sorted; hidden files and files that are no pictures are passed over.
+
+    Args:
+        folder: to look into, not further down.
+        faults: gets the errors that are about single files, which are then left out; without it they are raised.
+    """
     folder = Path(folder)
     if not folder.is_dir():
         raise PairError(
@@ -31,25 +36,29 @@ def files_by_stem(folder: str | os.PathLike[str]) -> dict[str, Path]:
         if path.name.startswith(".") or suffix not in IMAGE_SUFFIXES + UNREAD_SUFFIXES:
             continue
         if suffix in UNREAD_SUFFIXES:
-            raise PairError(
+            fault = PairError(
                 f'"{name_of(path)}" is a picture of a kind that seglib does not read.',
                 f"files ending in {', '.join(IMAGE_SUFFIXES)}",
                 "Convert it: photographs to JPEG, masks to PNG. Or move it out of the folder.",
             )
-        if path.is_dir():
-            raise PairError(
+        elif path.is_dir():
+            fault = PairError(
                 f'"{name_of(path)}" has the name of a picture, but is a folder.',
                 "a file",
                 "Move the pictures inside it up, or rename the folder.",
             )
-        stem = stem_of(path)
-        if stem in files:
-            raise PairError(
+        elif (stem := stem_of(path)) in files:
+            fault = PairError(
                 f'"{name_of(files[stem])}" and "{name_of(path)}" have the same stem, "{stem}".',
                 "one picture of each stem in a folder",
                 "Rename or move one of the two: we cannot know which of them the other folder's file belongs to.",
             )
-        files[stem] = path
+        else:
+            files[stem] = path
+            continue
+        if faults is None:
+            raise fault
+        faults.append(fault)
     if not files:
         raise PairError(
             f'The folder "{_as_given(folder)}" holds no picture.',

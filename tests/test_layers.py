@@ -15,13 +15,13 @@ PACKAGE = Path(seglib.__file__).parent
 # The floors, ground first. `errors` lies under everything; `dataset` stands on `files`, `pictures` and `labels`.
 FLOORS = [
     ["errors"],
-    ["cache", "device", "files", "pictures", "precision", "storage", "watch"],
-    ["batches", "guard", "labels", "model", "optim", "metrics", "photos", "stopping", "tiles"],
+    ["alignment", "cache", "device", "files", "pictures", "precision", "storage", "watch"],
+    ["batches", "checkup", "guard", "labels", "model", "optim", "metrics", "photos", "stopping", "tiles"],
     ["dataset", "losses", "transforms"],
     ["fast", "states"],
     ["loaders", "engine", "checkpoint"],
-    ["predict", "doctor"],
-    ["folders"],
+    ["predict", "findings"],
+    ["doctor", "folders"],
     ["train"],
 ]
 FLOOR_OF = {module: floor for floor, modules in enumerate(FLOORS) for module in modules}
@@ -53,6 +53,9 @@ LESSONS = {
     "tiles": "09_predict",
     "predict": "09_predict",
     "folders": "09_predict",
+    "alignment": "11_your_own_data",
+    "checkup": "11_your_own_data",
+    "findings": "11_your_own_data",
     "doctor": "11_your_own_data",
     "train": "12_many_gpus",
 }

@@ -765,5 +765,61 @@ WRONG_ANSWERS: dict[tuple[str, str], list[tuple[str, str]]] = {
             "    return sum(any(torch.equal(a, b) for b in train) for a in validation)",
             "a list of places",
         ),
+    ("11_your_own_data", "polygons"): [
+        (
+            "def my_mask(shapes, size, classes):\n"
+            "    mask = Image.new('L', size)\n"
+            "    for shape in shapes:\n"
+            "        points = [tuple(point) for point in shape['points']]\n"
+            "        ImageDraw.Draw(mask).polygon(points, fill=255)\n"
+            "    return mask",
+            "0 and 255",
+        ),
+        (
+            "def my_mask(shapes, size, classes):\n"
+            "    for shape in shapes:\n"
+            "        mask = Image.new('L', size)\n"
+            "        points = [tuple(point) for point in shape['points']]\n"
+            "        ImageDraw.Draw(mask).polygon(points, fill=classes.index(shape['label']))\n"
+            "    return mask",
+            "only the last shape",
+        ),
+        (
+            "def my_mask(shapes, size, classes):\n"
+            "    mask = Image.new('L', size)\n"
+            "    for shape in shapes:\n"
+            "        points = [tuple(point) for point in shape['points']]\n"
+            "        ImageDraw.Draw(mask).polygon(points, outline=classes.index(shape['label']))\n"
+            "    return mask",
+            "the inside is empty",
+        ),
+        (
+            "def my_mask(shapes, size, classes):\n"
+            "    mask = Image.new('L', size)\n"
+            "    for shape in shapes:\n"
+            "        if shape['label'] in classes:\n"
+            "            points = [tuple(point) for point in shape['points']]\n"
+            "            ImageDraw.Draw(mask).polygon(points, fill=classes.index(shape['label']))\n"
+            "    return mask",
+            "passes in silence",
+        ),
+        (
+            "def my_mask(shapes, size, classes):\n"
+            "    mask = Image.new('L', size[::-1])\n"
+            "    for shape in shapes:\n"
+            "        points = [tuple(point) for point in shape['points']]\n"
+            "        ImageDraw.Draw(mask).polygon(points, fill=classes.index(shape['label']))\n"
+            "    return mask",
+            "width and height are exchanged",
+        ),
+    ],
+    ("11_your_own_data", "repair"): [
+        (
+            "def my_repair(mask):\n    return Image.fromarray(np.array(mask) * 255)",
+            "a mask that was right is changed",
+        ),
+        ("def my_repair(mask):\n    return mask.point(lambda value: 255 * (value > 0))", "128 in it passes in silence"),
+        ("def my_repair(mask):\n    return mask.convert('1')", 'of mode "1"'),
+        ("def my_repair(mask):\n    return mask", "still holds 0 and 1"),
     ],
 }

@@ -414,6 +414,30 @@ MUTANTS = [
         (('    if there and existing == "refuse":\n', "    if False:\n"),),
         ("09_predict",),
     ),
+    Mutant(
+        "take mirrored masks for right ones",
+        "seglib/alignment.py",
+        (("    if turned[best] > enough:\n", "    if False:\n"),),
+        ("11_your_own_data",),
+    ),
+    Mutant(
+        "find no twins across the split",
+        "seglib/findings.py",
+        (("- {None}) == 2\n", "- {None}) == 3\n"),),
+        ("11_your_own_data",),
+    ),
+    Mutant(
+        "let every class count as trained",
+        "seglib/doctor.py",
+        (("for name, count in counts.items() if not count]", "for name, count in counts.items() if count < 0]"),),
+        ("11_your_own_data",),
+    ),
+    Mutant(
+        "believe that the grid draws whatever touches it",
+        "seglib/checkup.py",
+        (("full[near < 0.5].sum()", "full[near <= 0].sum()"),),
+        ("11_your_own_data",),
+    ),
 ]
 
 

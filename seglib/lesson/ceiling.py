@@ -5,8 +5,10 @@ from math import ceil
 from typing import Any
 
 import ipywidgets
+import torch
 from matplotlib.figure import Figure
 from torch import Tensor
+from torch.nn import functional as F
 
 from seglib.lesson.drawing import error_picture
 from seglib.lesson.figures import new_figure, styled
@@ -15,6 +17,26 @@ from seglib.lesson.widgets import _jpeg
 from seglib.metrics import confusion_matrix, iou
 
 STRIDES = (4, 8, 16, 32, 64)
+
+
+def best_masks(masks: Tensor, stride: int = 16, steps: int = 50) -> Tensor:
+    """The best masks that a grid with one number for each `stride` x `stride` pixels can draw, as 04 writes it.
+
+    Shape:
+        (N, 1, H, W) float of 0 and 1 in, (N, 1, H, W) bool out.
+    """
+    height, width = masks.shape[-2:]
+    cells = (ceil(height / stride), ceil(width / stride))
+    grid = (16 * (F.adaptive_avg_pool2d(masks, cells) - 0.5)).requires_grad_()  # (N, 1, h, w), a first guess
+    optimizer = torch.optim.Adam([grid], lr=2)
+    for _ in range(steps):
+        sure = F.interpolate(grid, (height, width), mode="bilinear").sigmoid()  # (N, 1, H, W)
+        both = (sure * masks).sum()
+        loss = 1 - both / (sure + masks - sure * masks).sum()  # 1 - IoU
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return F.interpolate(grid.detach(), (height, width), mode="bilinear") > 0
 
 
 @styled

@@ -1,0 +1,134 @@
+"""What do wrong masks cost, and which of them does the doctor find?
+
+Training: a share of the 32 training masks is spoiled, by chance: exchanged among themselves, mirrored, shifted by a
+twentieth of the width (64 pixels of 1280) to one of four sides, or all of them shifted a little, by an eightieth. Three
+seeds each, at 160 wide and 120 high, 64 steps, batches of 4, BCE and Dice, AdamW at 1e-3 and at 5e-3 for the head.
+Measured on the 16 clean validation pictures; and the clean model once more against validation masks that are spoiled
+by the same flaws. For comparison, the pictures that would get a wrong mask are left out; as many steps on the rest.
+Then the doctor: the same flaws in the masks of all 48 pictures, at 640 wide and 480 high, what it finds of them, and
+what it reports of masks that are right.
+
+    python benchmarks/dirty_data.py        writes benchmarks/results/dirty_data.json; goes on where it was stopped
+"""
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "tools"), str(ROOT / "benchmarks")]
+
+import numpy as np
+import torch
+from PIL import Image
+
+from machine import machine
+from resuming import runs_so_far, weights_used
+from seglib.dataset import CustomDataset
+from seglib.doctor import examine
+from seglib.lesson.flaws import EPOCHS, LEFT_OUT, cost_of, judged_by, spoil, with_flaws
+from seglib.lesson.leaking import write_small
+from seglib.lesson.tuning import SIZE, small_pairs
+from side_by_side import side_by_side
+
+SEEDS = (0, 1, 2)
+FLAWS = [(kind, share) for kind in ("exchanged", "mirrored", "shifted") for share in (0.1, 0.25, 0.5)]
+FLAWS += [("shifted a little", 1.0)]
+ARMS = [("clean", 0.0), *FLAWS, (LEFT_OUT, 0.25), (LEFT_OUT, 0.5)]
+SHORT = 2  # epochs of a training that a lesson can repeat
+LOOKED_AT = (480, 640)  # (height, width) of the pictures that the doctor sees
+
+
+def train(kind: str, share: float, seed: int, samples: Path, epochs: int) -> dict:
+    """One training; its IoU, and for the clean one also against spoiled validation masks."""
+    begin = time.perf_counter()
+    pairs, validation = small_pairs(samples)
+    outputs = cost_of(pairs, validation, kind, share, seed, epochs)
+    row = {"kind": kind, "share": share, "seed": seed, "iou": round(judged_by(outputs, validation), 4)}
+    if not share:
+        row["judged_by_spoiled"] = [
+            {"kind": flaw, "share": of, "iou": round(judged_by(outputs, with_flaws(validation, flaw, of, seed)[0]), 4)}
+            for flaw, of in FLAWS
+        ]
+    return row | {"seconds": round(time.perf_counter() - begin, 1)}
+
+
+def summary(runs: list[dict]) -> list[dict]:
+    """Of each flaw: mean and spread of the IoU after training on it, and of the clean model judged by it."""
+    rows = []
+    for kind, share in ARMS:
+        here = [run["iou"] for run in runs if (run["kind"], run["share"]) == (kind, share)]
+        if len(here) < 2:
+            continue
+        row = {"kind": kind, "share": share, "seeds": len(here)}
+        row |= {"iou": round(statistics.mean(here), 4), "spread": round(statistics.stdev(here), 4)}
+        judged = [
+            mark["iou"]
+            for run in runs
+            for mark in run.get("judged_by_spoiled", [])
+            if mark["kind"] == kind and mark["share"] == share
+        ]
+        rows.append(row | ({"clean_model_judged_by_it": round(statistics.mean(judged), 4)} if judged else {}))
+    return rows
+
+
+def look(kind: str, share: float, seed: int, folder: Path) -> dict:
+    """Spoil the masks of a small folder, and let the doctor look: how many are wrong, found, and found wrongly."""
+    dataset = CustomDataset(folder / "images", folder / "masks")
+    masks = [torch.from_numpy(np.array(Image.open(folder / "masks" / name))) for name in dataset.mask_filenames]
+    spoiled, chosen = spoil(masks, kind, share, seed)
+    with tempfile.TemporaryDirectory() as scratch:
+        for mask, name in zip(spoiled, dataset.mask_filenames, strict=True):
+            Image.fromarray(mask.numpy()).save(Path(scratch) / name)
+        report = examine(folder / "images", scratch)
+    found = {*report.of("turned"), *report.of("shifted"), *report.of("elsewhere")}
+    wrong = {dataset.stems[place] for place in chosen}
+    counts = {"wrong": len(wrong), "found": len(found & wrong), "false_alarms": len(found - wrong)}
+    return {"kind": kind, "share": share, "seed": seed, "pictures": len(dataset), **counts}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--samples", type=Path, default=ROOT / "data_samples")
+    parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
+    parser.add_argument("--epochs", type=int, default=EPOCHS)
+    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "dirty_data.json")
+    arguments = parser.parse_args()
+    settings = {"height": SIZE[0], "width": SIZE[1], "batch_size": 4, "epochs": arguments.epochs}
+    settings["weights"] = weights_used()
+    runs = runs_so_far(arguments.out, settings, parser)
+    done = {(run["kind"], run["share"], run["seed"]) for run in runs}
+    todo = [(*flaw, seed) for seed in arguments.seeds for flaw in ARMS]
+    cases = [(*key, arguments.samples, arguments.epochs) for key in todo if key not in done]
+
+    def store(more: dict) -> None:
+        result = {"what": "IoU on clean validation masks after training on spoiled ones", "machine": machine()}
+        result |= {"threads": 1, "settings": settings, "summary": summary(runs), **more, "runs": runs}
+        arguments.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8", newline="\n")
+
+    for run in side_by_side(train, cases):
+        runs.append(run)
+        runs.sort(key=lambda run: todo.index((run["kind"], run["share"], run["seed"])))
+        print({key: value for key, value in run.items() if key != "judged_by_spoiled"}, flush=True)
+        store({})
+    begin = time.perf_counter()
+    short = {
+        kind: round(judged_by(cost_of(*pairs, kind, share, seed=0, epochs=SHORT), pairs[1]), 4)
+        for pairs in [small_pairs(arguments.samples)]
+        for kind, share in (("clean", 0.0), ("exchanged", 0.5))
+    }
+    with tempfile.TemporaryDirectory() as scratch:
+        small = Path(scratch) / "small"
+        write_small(CustomDataset(arguments.samples / "images", arguments.samples / "masks"), small, size=LOOKED_AT)
+        cases = [(*flaw, seed, small) for seed in arguments.seeds for flaw in [("clean", 0.0), *FLAWS]]
+        looks = sorted(side_by_side(look, cases), key=lambda row: todo.index((row["kind"], row["share"], row["seed"])))
+    store({"short": {"epochs": SHORT, "iou": short}, "doctor": looks})
+    print(json.dumps(summary(runs), indent=1), *looks, short, round(time.perf_counter() - begin), sep="\n")
+
+
+if __name__ == "__main__":
+    main()
