@@ -56,7 +56,7 @@ def parser() -> argparse.ArgumentParser:
         ("head-lr", 5e-3, "learning rate of all but the backbone", rate),
         ("weight-decay", 1e-4, "pull of the weights towards 0", rate),
         ("schedule", "poly", f"of the learning rates: {', '.join(SCHEDULES)}", word),
-        ("warmup", 8, "steps in which they rise, at most a quarter of all", {"type": _whole(0)}),
+        ("warmup", 8, "steps in which they rise to that, fewer than all", {"type": _whole(0)}),
         ("epochs", 30, "passes over the training pictures", {"type": _whole(1)}),
         ("batch-size", 4, "pictures in a step, of all processes together", {"type": _whole(1)}),
         ("workers", 0, "processes that load pictures, beside each that trains", {"type": _whole(0)}),

@@ -25,12 +25,12 @@ from seglib.losses import make_loss
 from seglib.model import build_deeplab
 from seglib.optim import make_optimizer, make_schedule
 from seglib.precision import use_bfloat16
-from seglib.processes import first_to_fail, group, processes, rank
+from seglib.processes import everyone, first_to_fail, group, processes, rank
 from seglib.states import refuse_another
 from seglib.stopping import EarlyStopping
 from seglib.storage import one_before, read_file
 from seglib.transforms import joint_transform
-from seglib.watch import Watch
+from seglib.watch import History, Watch
 
 # What may differ when a training goes on. Its pictures are told by their names, wherever the folders lie.
 FREE = ("images", "masks", "out", "split", "validation_share", "workers", "patience", "resume", "device")
@@ -49,18 +49,14 @@ def train(options: argparse.Namespace, device: torch.device) -> None:
     model = use_bfloat16(model) if options.bfloat16 else model
     criterion = make_loss(options.loss or ("cross_entropy" if classes else "bce_dice"))
     optimizer = make_optimizer(model, options.optimizer, options.lr, options.head_lr, options.weight_decay)
-    steps = options.epochs * len(train_dataloader)
-    schedule = make_schedule(optimizer, options.schedule, steps, min(options.warmup, steps // 4))
+    schedule = make_schedule(optimizer, options.schedule, options.epochs * len(train_dataloader), options.warmup)
     stopping = EarlyStopping(model, options.patience) if options.patience else None
     free = {*FREE, "epochs"} if options.schedule == "constant" else {*FREE}  # the others are planned to their end
     config = {key: value for key, value in vars(options).items() if key not in free} | pictures
     config["loss"] = criterion.name
     parts: dict[str, Any] = {"schedule": schedule, "stopping": stopping, "config": config}
     checkpoint = Checkpoint(out, model, criterion, optimizer, loaders[0], tuple(options.size), classes, **parts)
-    if options.resume and (out.exists() or one_before(out).exists()):
-        contents, used = read_file(out)
-        refuse_another(used.name, contents["config"], config)
-    history = checkpoint.resume()  # an empty one, if there is no file
+    history = _resume(checkpoint)
     replica, criterion_of_all = replicate(model, device), together(criterion, -(-options.batch_size // processes()))
     watch, saved = Watch(replica, optimizer, epoch=len(history.train_loss)), len(history.train_loss)
     try:
@@ -79,12 +75,8 @@ def train(options: argparse.Namespace, device: torch.device) -> None:
                 print(f"epoch {watch.epoch} of {options.epochs}: loss {loss:.4f}, IoU {evaluation.iou:.3f}", flush=True)
     except KeyboardInterrupt:
         if rank() == 0:
-            print(f"Stopped in epoch {watch.epoch}. ", end="")
-            print(
-                f"{out.name} holds epoch {saved}: the same line with --resume goes on."
-                if saved
-                else "Nothing was saved."
-            )
+            there = f"{out.name} holds epoch {saved}: the same line with --resume goes on."
+            print(f"Stopped in epoch {watch.epoch}. {there if saved else 'Nothing was saved.'}", flush=True)
         raise
     if rank() == 0:
         kept = f"the weights of epoch {stopping.best_epoch}, the best" if stopping else f"the weights of epoch {saved}"
@@ -93,6 +85,18 @@ def train(options: argparse.Namespace, device: torch.device) -> None:
         print(
             f'python -c "from seglib.checkpoint import load_trained; from seglib.folders import predict_folder; {call}"'
         )
+
+
+def _resume(checkpoint: Checkpoint) -> History:
+    """What the file holds, if it is of this training; one process after the other, for the first may have to mend."""
+    history = History()
+    for number in range(processes()):
+        if number == rank() and (checkpoint.path.exists() or one_before(checkpoint.path).exists()):
+            contents, used = read_file(checkpoint.path)
+            refuse_another(used.name, contents["config"], checkpoint.config)
+            history = checkpoint.resume()
+        everyone(None)
+    return history
 
 
 def _loaders(options: argparse.Namespace) -> tuple[tuple[DataLoader, DataLoader], dict[str, str]]:

@@ -16,11 +16,11 @@ PACKAGE = Path(seglib.__file__).parent
 FLOORS = [
     ["errors"],
     ["cache", "device", "files", "pictures", "precision", "storage", "watch"],
-    ["batches", "labels", "model", "losses", "optim", "metrics", "photos", "stopping", "tiles"],
-    ["dataset", "transforms", "states"],
+    ["batches", "labels", "model", "losses", "optim", "metrics", "photos", "processes", "stopping", "tiles"],
+    ["arguments", "dataset", "transforms", "states"],
     ["fast"],
     ["loaders", "engine", "checkpoint"],
-    ["predict", "doctor"],
+    ["predict", "distributed", "doctor"],
     ["folders"],
     ["train"],
 ]
@@ -53,6 +53,9 @@ LESSONS = {
     "predict": "09_predict",
     "folders": "09_predict",
     "doctor": "11_your_own_data",
+    "arguments": "12_many_gpus",
+    "distributed": "12_many_gpus",
+    "processes": "12_many_gpus",
     "train": "12_many_gpus",
 }
 MODULES = sorted(path for path in PACKAGE.glob("*.py") if path.stem != "__init__")
