@@ -12,8 +12,7 @@ from seglib.optim import SCHEDULES
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> Any:
-        fix = f"{self.prog} --help tells each, its default and its unit."
-        raise TrainingError(f"{message[:1].upper()}{message[1:]}.", "arguments as --help lists them", fix)
+        raise TrainingError(f"{message[:1].upper()}{message[1:]}.", "arguments as --help lists them", "Add --help.")
 
 
 def _whole(least: int) -> Callable[[str], int]:
@@ -44,7 +43,7 @@ def parser() -> argparse.ArgumentParser:
         "--validation-share", type=float, default=0.25, metavar="X", help="of all pictures [%(default)s]"
     )
     word, rate = {"metavar": "NAME"}, {"metavar": "X", "type": float}
-    table: tuple[tuple[str, Any, str, dict[str, Any]], ...] = (
+    for name, default, words, more in (
         ("seed", 0, "decides split, order, augmentation, new weights and dropout", {"type": _whole(0)}),
         ("size", [240, 320], "height and width that pictures get, in pixels", {"nargs": 2, "type": _whole(1)}),
         ("model", BUNDLED, f"one of {', '.join(OUTPUT_STRIDE)}", word),
@@ -62,9 +61,8 @@ def parser() -> argparse.ArgumentParser:
         ("workers", 0, "processes that load pictures, beside each that trains", {"type": _whole(0)}),
         ("patience", None, "epochs without a better IoU after which to stop [never]", {"type": _whole(1)}),
         ("device", None, "cuda, mps, cpu [the best one here; under torchrun a GPU each, else the CPU]", word),
-    )
-    for name, default, words, more in table:
-        shown = "" if default is None else f" [{' '.join(map(str, default)) if name == 'size' else default}]"
+    ):
+        shown = "" if default is None else f" [{' '.join(map(str, default)) if isinstance(default, list) else default}]"
         made.add_argument(f"--{name}", default=default, help=words + shown, **({"metavar": "N"} | more))
     made.add_argument("--portrait", action="store_true", help="allow a height above the width [no]")
     made.add_argument("--bfloat16", action="store_true", help="compute in bfloat16 where that is safe [float32]")

@@ -17,7 +17,6 @@ from seglib.losses import Loss
 from seglib.metrics import Evaluation
 from seglib.pictures import IGNORE_INDEX
 from seglib.processes import everyone, processes, rank
-from seglib.watch import Watch
 
 
 class Shares(Sampler):
@@ -35,9 +34,8 @@ class Shares(Sampler):
     def __iter__(self) -> Iterator[list[Any]]:
         self.pictures = 0
         for number, batch in enumerate(self.batches):
-            mine = batch[rank() :: processes()]
-            if self.whole:
-                mine = batch if number % processes() == rank() else []
+            whole = batch if number % processes() == rank() else []
+            mine = whole if self.whole else batch[rank() :: processes()]
             self.pictures += len(mine)
             if mine:
                 yield mine
@@ -57,20 +55,10 @@ def share(loader: DataLoader, whole: bool = False, least: int = 1) -> Loader:
     count, size = len(loader.dataset), loader.batch_size or 1  # type: ignore[arg-type]
     last = min(size, count) if loader.drop_last else count % size or size
     if not whole and min(size, last) // processes() < least:
-        raise TrainingError(
-            f"{count} pictures in batches of {size}: the smallest holds {last}, to be shared by {processes()}.",
-            f"{least} or more pictures of each batch for each process",
-            "Choose another batch size, or fewer processes.",
-        )
-    return Loader(
-        loader.dataset,
-        batch_sampler=Shares(loader.batch_sampler, whole),
-        collate_fn=list,
-        num_workers=loader.num_workers,
-        persistent_workers=loader.persistent_workers,
-        pin_memory=loader.pin_memory,
-        generator=loader.generator,
-    )
+        found = f"{count} pictures in batches of {size}: the smallest holds {last}, to be shared by {processes()}."
+        raise TrainingError(found, f"{least} or more of each batch for each process", "Choose another batch size.")
+    names = ("dataset", "collate_fn", "num_workers", "persistent_workers", "pin_memory", "generator")
+    return Loader(batch_sampler=Shares(loader.batch_sampler, whole), **{name: getattr(loader, name) for name in names})
 
 
 def replicate(model: nn.Module, device: torch.device) -> nn.Module:
@@ -80,8 +68,7 @@ def replicate(model: nn.Module, device: torch.device) -> nn.Module:
     """
     if processes() == 1:
         return model
-    if device.type == "cuda":
-        model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+    model = nn.SyncBatchNorm.convert_sync_batchnorm(model) if device.type == "cuda" else model
     replica = DistributedDataParallel(model)
     replica.broadcast_buffers = False  # running means are averaged after the epoch; the argument's name changes
     return replica
@@ -99,8 +86,8 @@ def together(criterion: Loss, most: int) -> Loss:
 
     def of_all(outputs: Tensor, masks: Tensor) -> Tensor:
         loss = criterion.function(_of_all(outputs, most, 0), _of_all(masks, most, IGNORE_INDEX))
-        if loss.requires_grad:  # the all-reduce divides by the processes, but each has a part of the sum, not of a mean
-            loss.register_hook(lambda gradient: gradient * processes())
+        # The all-reduce divides by the processes, but what they hold are parts of a sum.
+        loss.register_hook(lambda gradient: gradient * processes())
         return loss
 
     return replace(criterion, function=of_all)
@@ -134,13 +121,11 @@ def mean_of_all(loss: float, dataloader: DataLoader) -> float:
     return sum(loss * count for loss, count in parts) / sum(count for _, count in parts)
 
 
-def evaluate_all(
-    model: nn.Module, dataloader: Loader, criterion: Loss, device: torch.device, watch: Watch | None = None
-) -> Evaluation:
+def evaluate_all(model: nn.Module, dataloader: Loader, *others: Any) -> Evaluation:
     """`evaluate`, over the pictures of all: each process measures its own, and the confusion matrices are added up.
 
     Arguments and errors are those of `evaluate`; `dataloader` is one of `share(..., whole=True)`.
     """
-    own = evaluate(model, dataloader, criterion, device, watch) if len(dataloader) else Evaluation(0.0, torch.zeros(()))
+    own = evaluate(model, dataloader, *others) if len(dataloader) else Evaluation(0.0, torch.zeros(()))
     matrices = [matrix for matrix in everyone(own.matrix) if matrix.ndim]  # a process without pictures has none
     return Evaluation(mean_of_all(own.loss, dataloader), torch.stack(matrices).sum(dim=0))

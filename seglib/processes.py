@@ -71,11 +71,9 @@ def group(device: str | None = None, patience: timedelta = timedelta(minutes=10)
     except RuntimeError as error:
         if not isinstance(error, dist.DistBackendError) and "gloo" not in str(error):
             raise
-        raise TrainingError(
-            "Another process of this training has ended, or has not answered.",
-            "all processes, to the end",
-            "Look above for what it said. If it said nothing it was killed: most often, memory ran out.",
-        ) from error
+        found = "Another process of this training has ended, or has not answered."
+        fix = "Look above for what it said. If it said nothing it was killed: most often, memory ran out."
+        raise TrainingError(found, "all processes, to the end", fix) from error
 
 
 def first_to_fail() -> bool:

@@ -37,4 +37,4 @@ def test_what_is_missing_is_told(words: str):
 
 def test_a_split_and_a_share_exclude_each_other():
     with pytest.raises(TrainingError, match="not allowed with argument"):
-        parser().parse_args("images masks --out run.pt --split s.json --validation-share 0.5".split())
+        parser().parse_args(["images", "masks", "--out", "run.pt", "--split", "s.json", "--validation-share", "0.5"])

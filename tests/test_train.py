@@ -88,7 +88,7 @@ def test_another_training_is_refused(line: list[str], tmp_path: Path, capsys: py
     before = snapshot(tmp_path)
     assert train.main([*line, "--resume", "--lr", "0.5", "--no-augment"]) == 2
     error = capsys.readouterr().err
-    for words in ("lr: 0.001 in the file, 0.5 here", "epochs: 1 in the file, 2 here", "no_augment: False"):
+    for words in ("lr: 0.001 in the file, 0.5 here", "planned epochs: 1 in the file, 2 here", "no_augment: False"):
         assert words in error
     (tmp_path / "images" / "a.jpg").unlink()
     (tmp_path / "masks" / "a.png").unlink()
@@ -174,7 +174,7 @@ def test_ctrl_c_leaves_the_last_checkpoint(line: list[str], start: list[str]):
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
     out, error = process.communicate(timeout=60)
     done = len(history(line[-1]).train_loss)
-    assert f"run.pt holds epoch {done}: the same line with --resume goes on." in out
+    assert f"run.pt holds {done} epochs; the same line with --resume goes on." in out
     assert out.count("Stopped in epoch") == 1
     if not start:
         assert process.returncode == 130
