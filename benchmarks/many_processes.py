@@ -2,7 +2,8 @@
 
 - speed: images a second of the same training step, batch 4 at 320 wide and 240 high, by one process with two threads
   and by two processes with one thread each, in turns; the share of the step that the all-reduce takes (steps with it
-  against steps without it, in turns); the quickest step of each counts, since other work can only slow one down; the bytes that a process sends in a step (counted on the loopback interface).
+  against steps without it, in turns). The quickest step of each start counts: other work can only slow one down. And
+  the bytes that a process sends in a step, counted on the loopback interface.
 - batches: validation IoU after some epochs with batch 4, with batch 8, and with batch 8 at twice the learning rate:
   what comes of two processes that keep 4 pictures each. One process trains them all: notebook 12 shows that two would
   do the same steps. BatchNorm sees the whole batch here.
