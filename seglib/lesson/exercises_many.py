@@ -46,7 +46,7 @@ def _compare(parts: list[list[list]], batches: list[list], given: str, batch_siz
 @exercise
 def check_weighted_mean(my_mean: Attempt) -> str:
     """Check `my_mean(gradients, counts)`: the gradient of all pictures, from the mean gradient of each process."""
-    for gradients, counts in (([-1.0, -3.0], [2, 2]), ([-6.0, -3.0], [2, 1]), ([4.0, 0.0, 1.0], [1, 2, 5])):
+    for gradients, counts in (([-1.0, -3.0], [3, 3]), ([-6.0, -3.0], [2, 1]), ([4.0, 0.0, 1.0], [1, 2, 5])):
         given = f"gradients {gradients} of {counts} pictures"
         answer = number(my_mean(list(gradients), list(counts), given=given))
         if answer is None:
