@@ -14,6 +14,7 @@ from seglib.lesson.charts_cuda import input_bars, speed_bars
 TINY = {
     "gpu_step": ["--tiny", "--ways", "the notes' loop", "all together"],
     "reference": ["--tiny"],
+    "many_processes": ["speed", "--rounds", "1", "--steps", "1", "--size", "48", "64"],
     "input": ["--rounds", "2", "--epochs", "1", "--count", "5", "--file", "120", "160", "--size", "96", "128"],
 }
 
@@ -54,6 +55,11 @@ def test_a_benchmark_runs_at_a_tiny_size_and_stores_what_is_read(stored):
             assert summary[recipe]["ours_is_faster"] == pytest.approx(ratio, abs=0.02)
             assert {"equal_seconds", "ahead_in_both"} <= summary[recipe].keys()
         assert {run["lr"] for run in result["runs"]} <= {run["lr"] for run in result["tuning"]}
+    elif name == "many_processes":
+        speed = result["speed"]
+        assert speed["ratio"] == pytest.approx(speed["images_a_second"]["2"] / speed["images_a_second"]["1"], abs=0.1)
+        assert speed["bytes_of_outputs_and_masks"] == 2 * 2 * 48 * 64 * 4
+        assert speed["bytes_of_gradients"] > 4e7
     else:
         assert result["masks_equal"]
         assert 0 < result["largest_difference_in_steps_of_255"] <= 2.01

@@ -16,11 +16,11 @@ PACKAGE = Path(seglib.__file__).parent
 FLOORS = [
     ["errors"],
     ["alignment", "cache", "device", "files", "pictures", "precision", "storage", "watch"],
-    ["batches", "checkup", "guard", "labels", "model", "optim", "metrics", "photos", "stopping", "tiles"],
-    ["dataset", "losses", "transforms"],
+    ["batches", "checkup", "guard", "labels", "model", "optim", "metrics", "photos", "processes", "stopping", "tiles"],
+    ["arguments", "dataset", "losses", "transforms"],
     ["fast", "states"],
     ["loaders", "engine", "checkpoint"],
-    ["predict", "findings"],
+    ["distributed", "findings", "predict"],
     ["doctor", "folders"],
     ["train"],
 ]
@@ -57,6 +57,9 @@ LESSONS = {
     "checkup": "11_your_own_data",
     "findings": "11_your_own_data",
     "doctor": "11_your_own_data",
+    "arguments": "12_many_gpus",
+    "distributed": "12_many_gpus",
+    "processes": "12_many_gpus",
     "train": "12_many_gpus",
 }
 MODULES = sorted(path for path in PACKAGE.glob("*.py") if path.stem != "__init__")

@@ -765,6 +765,7 @@ WRONG_ANSWERS: dict[tuple[str, str], list[tuple[str, str]]] = {
             "    return sum(any(torch.equal(a, b) for b in train) for a in validation)",
             "a list of places",
         ),
+    ],
     ("11_your_own_data", "polygons"): [
         (
             "def my_mask(shapes, size, classes):\n"
@@ -821,5 +822,67 @@ WRONG_ANSWERS: dict[tuple[str, str], list[tuple[str, str]]] = {
         ("def my_repair(mask):\n    return mask.point(lambda value: 255 * (value > 0))", "128 in it passes in silence"),
         ("def my_repair(mask):\n    return mask.convert('1')", 'of mode "1"'),
         ("def my_repair(mask):\n    return mask", "still holds 0 and 1"),
+    ],
+    ("12_many_gpus", "part"): [
+        (
+            "def my_part(order, rank, processes, batch_size):\n"
+            "    return [order[begin : begin + batch_size] for begin in range(0, len(order), batch_size)]",
+            "rank has to make a difference",
+        ),
+        (
+            "def my_part(order, rank, processes, batch_size):\n"
+            "    half = len(order) // processes\n"
+            "    mine, size = order[rank * half : (rank + 1) * half], batch_size // processes\n"
+            "    return [mine[begin : begin + size] for begin in range(0, len(mine), size)]",
+            "Cut the order into batches first",
+        ),
+        (
+            "def my_part(order, rank, processes, batch_size):\n"
+            "    batches = [order[begin : begin + batch_size] for begin in range(0, len(order), batch_size)]\n"
+            "    return batches[rank::processes]",
+            "takes part in each",
+        ),
+        (
+            "def my_part(order, rank, processes, batch_size):\n"
+            "    size = batch_size // processes\n"
+            "    batches = [order[begin : begin + batch_size] for begin in range(0, len(order), batch_size)]\n"
+            "    padded = [batch + batch[: batch_size - len(batch)] for batch in batches]\n"
+            "    return [batch[rank * size : (rank + 1) * size] for batch in padded]",
+            "No padding",
+        ),
+    ],
+    ("12_many_gpus", "weighted_mean"): [
+        ("def my_mean(gradients, counts):\n    return sum(gradients) / len(gradients)", "the mean of the means"),
+        (
+            "def my_mean(gradients, counts):\n    return sum(g * c for g, c in zip(gradients, counts, strict=True))",
+            "the sum over all pictures",
+        ),
+        (
+            "def my_mean(gradients, counts):\n"
+            "    return sum(g * c for g, c in zip(gradients, counts, strict=True)) / len(counts)",
+            "divide by the pictures",
+        ),
+    ],
+    ("12_many_gpus", "iou_of_all"): [
+        (
+            "def my_iou(matrices):\n"
+            "    each = [(m[1, 1] / (m[1].sum() + m[:, 1].sum() - m[1, 1])).item() for m in matrices]\n"
+            "    return sum(each) / len(each)",
+            "the mean of the processes' own IoUs",
+        ),
+        (
+            "def my_iou(matrices):\n    m = sum(matrices)\n    return (m.diag().sum() / m.sum()).item()",
+            "the pixel accuracy",
+        ),
+        (
+            "def my_iou(matrices):\n    m = matrices[0]\n"
+            "    return (m[1, 1] / (m[1].sum() + m[:, 1].sum() - m[1, 1])).item()",
+            "process 0 alone",
+        ),
+        (
+            "def my_iou(matrices):\n    m = sum(matrices)\n"
+            "    return (2 * m[1, 1] / (m[1].sum() + m[:, 1].sum())).item()",
+            "that is Dice",
+        ),
     ],
 }

@@ -438,6 +438,36 @@ MUTANTS = [
         (("full[near < 0.5].sum()", "full[near <= 0].sum()"),),
         ("11_your_own_data",),
     ),
+    Mutant(
+        "every process with the loss of its own part",
+        "seglib/distributed.py",
+        (("    return replace(criterion, function=of_all)\n", "    return criterion\n"),),
+        ("12_many_gpus",),
+    ),
+    Mutant(
+        "every process with all pictures",
+        "seglib/distributed.py",
+        (("else batch[rank() :: processes()]", "else batch"),),
+        ("12_many_gpus",),
+    ),
+    Mutant(
+        "the confusion matrix of process 0 alone",
+        "seglib/distributed.py",
+        (("torch.stack(matrices).sum(dim=0)", "matrices[0]"),),
+        ("12_many_gpus",),
+    ),
+    Mutant(
+        "the same order in every epoch",
+        "seglib/batches.py",
+        (("        self.epoch += self.shuffle  # another order next time\n", ""),),
+        ("12_many_gpus",),
+    ),
+    Mutant(
+        "overwrite a training unasked",
+        "seglib/train.py",
+        (("    if there and not options.resume:\n", "    if False:\n"),),
+        ("12_many_gpus",),
+    ),
 ]
 
 

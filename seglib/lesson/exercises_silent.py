@@ -19,7 +19,8 @@ def check_unmoved(my_unmoved: Attempt) -> str:
     ):
         model = nn.ModuleDict({"backbone": nn.Linear(2, 2, bias=False), "head": nn.Linear(2, 1)})
         moved = [part for name, part in model.named_parameters() if not (frozen and name == "backbone.weight")]
-        optimizer = optim.SGD([{"params": moved[:1]}, {"params": moved[1:], "lr": 0.5}], lr=0.1)
+        groups: list[dict[str, Any]] = [{"params": moved[:1]}, {"params": moved[1:], "lr": 0.5}]
+        optimizer = optim.SGD(groups, lr=0.1)
         if replaced:
             model["head"] = nn.Linear(2, 1)
         given = {
