@@ -468,6 +468,24 @@ MUTANTS = [
         (("    if there and not options.resume:\n", "    if False:\n"),),
         ("12_many_gpus",),
     ),
+    Mutant(
+        "the poison of the check is no poison",
+        "seglib/lesson/preflight.py",
+        (("torch.full_like(weight, torch.nan)", "torch.zeros_like(weight)"),),
+        ("10_silent_bugs",),
+    ),
+    Mutant(
+        "a picture may stand on both sides",
+        "seglib/loaders.py",
+        (("if folders[0] == folders[1] and (both", "if folders[0] != folders[1] and (both"),),
+        ("10_silent_bugs",),
+    ),
+    Mutant(
+        "a fruit of 255 passes into training",
+        "seglib/dataset.py",
+        (("and (mask == IGNORE_INDEX).any():", "and False:"),),
+        ("10_silent_bugs",),
+    ),
 ]
 
 
