@@ -46,10 +46,12 @@ def bug_dots(table: Mapping[str, Mapping[str, Sequence[float]]]) -> Figure:
         kinds = (("true", BLUE, "o", BLUE, -0.17), ("printed", ORANGE, "s", "white", 0.17))
         for kind, colour, marker, face, shift in kinds:
             label = {"true": "true", "printed": "printed by the script"}[kind] if not place else None
-            heights = [place + shift] * len(row[kind])
-            axes.plot(row[kind], heights, marker, color=colour, markerfacecolor=face, markersize=6, label=label)
-            mean = statistics.mean(row[kind])
-            axes.vlines(mean, place + shift - 0.15, place + shift + 0.15, color=colour, linewidth=2)
+            known = [value for value in row[kind] if value is not None]
+            heights = [place + shift] * len(known)
+            axes.plot(known, heights, marker, color=colour, markerfacecolor=face, markersize=6, label=label)
+            if known:
+                mean = statistics.mean(known)
+                axes.vlines(mean, place + shift - 0.15, place + shift + 0.15, color=colour, linewidth=2)
     axes.axvline(statistics.mean(table["none"]["true"]), color=BLACK, linestyle="--", linewidth=1)
     axes.set_yticks(range(len(table)), ["(no fault)" if name == "none" else name for name in table])
     axes.set(

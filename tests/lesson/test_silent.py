@@ -81,6 +81,16 @@ def test_a_check_finds_the_faults_that_are_meant_for_it(check, bug):
     assert not check(script_with(bug), some_pairs())
 
 
+def test_a_model_that_is_measured_in_training_mode_has_several_figures():
+    class Neighbours(nn.BatchNorm2d):
+        def forward(self, images):
+            return {"out": super().forward(images[:, :1])}
+
+    pairs = [(image * (1 + number), mask) for number, (image, mask) in enumerate(some_pairs(6))]
+    assert preflight.measures_alike_in_any_batches(script_with(), Neighbours(1), pairs)
+    assert not preflight.measures_alike_in_any_batches(script_with("measured in training mode"), Neighbours(1), pairs)
+
+
 def test_one_model_has_one_figure_in_any_batches():
     pairs = some_pairs(7)
     assert preflight.measures_alike_in_any_batches(script_with(), Red(), pairs)
