@@ -76,7 +76,7 @@ def check_grid(table: Mapping[str, Mapping[str, Mapping[str, bool]]]) -> Figure:
             axes.plot(
                 column, place, "s" if found else ".", color=BLUE if found else "#999999", markersize=12 if found else 4
             )
-    axes.set_xticks(range(len(checks)), [check.replace(" ", "\n") for check in checks])
+    axes.set_xticks(range(len(checks)), [check.replace(" ", "\n") for check in checks], fontsize=10)
     axes.xaxis.tick_top()
     axes.xaxis.set_label_position("top")
     axes.set_yticks(range(len(table)), ["(no fault)" if name == "none" else name for name in table])
