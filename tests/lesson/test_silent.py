@@ -94,7 +94,7 @@ def test_a_model_that_is_measured_in_training_mode_has_several_figures():
 def test_one_model_has_one_figure_in_any_batches():
     pairs = some_pairs(7)
     assert preflight.measures_alike_in_any_batches(script_with(), Red(), pairs)
-    pairs[-1] = (pairs[-1][0].flip(0), pairs[-1][1])  # on the last picture red finds nothing
+    pairs[4] = (pairs[4][0].flip(0), pairs[4][1])  # on this one red finds nothing; in batches of 4 it may be dropped
     assert preflight.measures_alike_in_any_batches(script_with(), Red(), pairs)
     for bug in ("last validation batch dropped", "IoU averaged over batches"):
         assert not preflight.measures_alike_in_any_batches(script_with(bug), Red(), pairs)
