@@ -1,14 +1,12 @@
 """Owns the charts of 10_silent_bugs: the line that a fault changes, what it prints and what is true, who finds it."""
 
 import difflib
-import inspect
 import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from matplotlib.figure import Figure
 
-from seglib.lesson import plain_script
 from seglib.lesson.figures import new_figure, styled
 from seglib.lesson.palette import BLACK, BLUE, ORANGE
 from seglib.lesson.silent import source_with
@@ -18,7 +16,7 @@ Runs = Sequence[Mapping[str, Any]]
 
 def changed_lines(bug: str) -> str:
     """The lines of the plain script that a fault takes away (-), and those that it puts there (+)."""
-    right, wrong = inspect.getsource(plain_script).splitlines(), source_with(bug).splitlines()
+    right, wrong = source_with().splitlines(), source_with(bug).splitlines()
     lines = [line for line in difflib.unified_diff(right, wrong, n=0, lineterm="") if line[:3] not in ("---", "+++")]
     return "\n".join(f"{line[0]} {line[5:]}" for line in lines if line[0] in "+-")  # without the indent of a function
 

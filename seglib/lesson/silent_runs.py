@@ -21,7 +21,7 @@ from seglib.lesson.preflight import (
     switches_modes,
 )
 from seglib.lesson.silent import script_with
-from seglib.loaders import read_split
+from seglib.loaders import Split, read_split
 from seglib.model import bundled_path
 
 SIZE = (120, 160)  # (height, width)
@@ -57,15 +57,18 @@ def play(bug: str | None, files: Path, seed: int = 0, epochs: int = 8, lr: float
         losses.append(script.train_one_epoch(model, epoch_of, optimizer, schedule))
         if epoch % 2:
             printed.append(script.evaluate(model, validation_pairs))
-    exam = pairs_of(right, files)[1]
+    exam = right.read_pairs(files, _split().validation, SIZE)
     return Played(model, losses, printed, right.evaluate(model, exam) if keeps_sides_apart(train_pairs, exam) else None)
 
 
 def pairs_of(script: ModuleType, files: Path) -> tuple[Any, Any]:
     """The script's training pairs and validation pairs, of the samples' split."""
-    split = read_split(bundled_path().parents[1] / "split.json")
-    stems = script.sides({"train": split.train, "validation": split.validation})
+    stems = script.sides(vars(_split()))
     return tuple(script.read_pairs(files, side, SIZE) for side in stems)
+
+
+def _split() -> Split:
+    return read_split(bundled_path().parents[1] / "split.json")
 
 
 def preflight(bug: str | None, files: Path, played: Played) -> dict[str, bool]:
