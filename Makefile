@@ -55,26 +55,26 @@ test: check
 check: $(INSTALLED)
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
-	$(BIN)/python tools/check_notebooks.py
+	$(BIN)/python tools/notebooks/check.py
 	$(BIN)/python -m mypy
 
 format: $(INSTALLED)
 	$(BIN)/python -m ruff check --fix .
 	$(BIN)/python -m ruff format .
-	$(BIN)/python tools/check_notebooks.py --fix
+	$(BIN)/python tools/notebooks/check.py --fix
 
 notebooks: $(INSTALLED)
-	$(BIN)/python tools/store_notebooks.py $(NOTEBOOKS)
-	$(BIN)/python tools/readme_picture.py
+	$(BIN)/python tools/notebooks/store.py $(NOTEBOOKS)
+	$(BIN)/python tools/notebooks/readme_picture.py
 
 address: $(INSTALLED)
-	$(BIN)/python tools/write_address.py $(REPO)
+	$(BIN)/python tools/notebooks/address.py $(REPO)
 
 mutants: $(INSTALLED)
-	$(BIN)/python tools/mutants.py
+	$(BIN)/python tools/proofs/mutants.py
 
 crash: $(INSTALLED)
-	$(BIN)/python tools/crash.py
+	$(BIN)/python tools/proofs/crash.py
 
 # Only what a notebook may import, at the tested versions: no seglib, and nothing that the tests need.
 .venv-colab/.installed: $(INSTALLED)
@@ -85,10 +85,10 @@ crash: $(INSTALLED)
 	@touch $@
 
 colab: .venv-colab/.installed
-	$(BIN)/python tools/colab.py play --python $(subst $(VENV),.venv-colab,$(BIN))/python
+	$(BIN)/python tools/proofs/colab.py play --python $(subst $(VENV),.venv-colab,$(BIN))/python
 
 colab-zip: $(INSTALLED)
-	$(BIN)/python tools/colab.py zip
+	$(BIN)/python tools/proofs/colab.py zip
 
 clean:
 	rm -rf $(VENV) .venv-colab .mypy_cache .pytest_cache .ruff_cache .hypothesis seglib.egg-info build

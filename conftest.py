@@ -1,7 +1,12 @@
-"""Notebooks are compared in the environment they were stored in: CPU, bars off. Their kernels inherit it from here."""
+"""For every call of pytest: the environment that notebooks are stored and compared in, and the tolerances of their cells.
+
+This file stands in the root so that a call for one notebook, or in a copy of the project, has both.
+"""
 
 import os
 
-from tools.notebook_env import RUN_ENV
+from tools.notebooks.environment import RUN_ENV
 
-os.environ.update(RUN_ENV)
+os.environ.update(RUN_ENV)  # the kernels of the notebooks inherit it
+
+pytest_plugins = ["tools.notebooks.nbval_tolerance"]

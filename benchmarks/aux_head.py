@@ -18,13 +18,13 @@ import torch
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
 
-from machine import machine
-from seglib.dataset import CustomDataset
+from benchmarks.common.machine import machine
+from seglib.data.dataset import CustomDataset
+from seglib.data.splits import read_split
+from seglib.data.transforms import image_transform, mask_transform
 from seglib.device import Timer
-from seglib.lesson.auxiliary import AUX_WEIGHT, EPOCHS, SIZE, Aux, build_for, loss_of, score, train_with_aux
-from seglib.loaders import read_split
+from seglib.lesson.model.auxiliary_head import AUX_WEIGHT, EPOCHS, SIZE, Aux, build_for, loss_of, score, train_with_aux
 from seglib.losses import make_loss
-from seglib.transforms import image_transform, mask_transform
 
 SEEDS = (0, 1, 2)
 ARMS = {"without": False, "with": True}

@@ -23,7 +23,7 @@ from torch.nn import functional as F
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tools"))
 
-from machine import machine
+from benchmarks.common.machine import machine
 
 SIZES = [(120, 160), (192, 256), (240, 320)]  # (height, width)
 

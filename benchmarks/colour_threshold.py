@@ -21,7 +21,7 @@ from PIL import Image, ImageOps
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tools"))
 
-from machine import machine
+from benchmarks.common.machine import machine
 
 SPACES = ["RGB", "HSV", "Lab", "YCbCr"]
 BINS = 64  # levels a channel while searching; the best boxes are then refined at 256

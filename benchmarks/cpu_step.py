@@ -33,18 +33,19 @@ from torch import Tensor, nn, optim
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tools"), str(ROOT / "benchmarks")]
 
-from ceiling import ceiling_at
-from fast_cpu import Bfloat16
-from machine import machine
-from seglib.dataset import CustomDataset
+from benchmarks.ceiling import ceiling_at
+from benchmarks.common.fast_cpu import Bfloat16
+from benchmarks.common.machine import machine
+from seglib.data.dataloaders import make_loaders
+from seglib.data.dataset import CustomDataset
+from seglib.data.splits import read_split
+from seglib.data.transforms import joint_transform
 from seglib.device import pick_device, seed_everything
-from seglib.engine import evaluate, fit, train_one_epoch
-from seglib.lesson.leaking import write_small
-from seglib.loaders import make_loaders, read_split
+from seglib.lesson.common.small_dataset import write_small
 from seglib.losses import make_loss
 from seglib.model import build_deeplab
-from seglib.optim import make_optimizer, make_schedule
-from seglib.transforms import joint_transform
+from seglib.optim import make_optimizer, make_scheduler
+from seglib.training.loop import evaluate, fit, train_one_epoch
 
 CPU = pick_device("cpu")
 SEEDS = (0, 1, 2)
@@ -141,7 +142,7 @@ def loaders(files: Path, split: Any, size: tuple[int, int], seed: int) -> tuple:
 def our_recipe(model: nn.Module, steps: int) -> tuple:
     """Loss, optimizer and schedule of our recipe."""
     optimizer = make_optimizer(model, "adam", lr=1e-3, head_lr=5e-3)
-    return make_loss("bce_dice"), optimizer, make_schedule(optimizer, "poly", steps, warmup=min(8, steps // 4))
+    return make_loss("bce_dice"), optimizer, make_scheduler(optimizer, "poly", steps, warmup=min(8, steps // 4))
 
 
 def train_ten(seed: int, files: Path, split: Any, size: tuple[int, int], epochs: int) -> dict:

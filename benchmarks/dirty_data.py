@@ -26,14 +26,14 @@ import numpy as np
 import torch
 from PIL import Image
 
-from machine import machine
-from resuming import runs_so_far, weights_used
-from seglib.dataset import CustomDataset
+from benchmarks.common.machine import machine
+from benchmarks.common.resuming import runs_so_far, weights_used
+from benchmarks.common.side_by_side import side_by_side
+from seglib.data.dataset import CustomDataset
 from seglib.doctor import examine
-from seglib.lesson.flaws import EPOCHS, LEFT_OUT, cost_of, judged_by, spoil, with_flaws
-from seglib.lesson.leaking import write_small
-from seglib.lesson.tuning import SIZE, small_pairs
-from side_by_side import side_by_side
+from seglib.lesson.common.short_training import SIZE, small_pairs
+from seglib.lesson.common.small_dataset import write_small
+from seglib.lesson.your_own_data.flaws import EPOCHS, LEFT_OUT, cost_of, judged_by, spoil, with_flaws
 
 SEEDS = (0, 1, 2)
 FLAWS = [(kind, share) for kind in ("exchanged", "mirrored", "shifted") for share in (0.1, 0.25, 0.5)]

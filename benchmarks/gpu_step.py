@@ -1,7 +1,7 @@
 """What does each way to make training fast bring on a GPU, alone and all together, against the notes' loop as written?
 
 For each model and batch size, at 1280 wide and 960 high, in this order: the notes' loop; that loop with one thing
-changed, for each thing; all of them, which is `seglib`'s own `train_one_epoch` on a `FastDataset`; the notes' loop once
+changed, for each thing; all of them, which is `seglib`'s own `train_one_epoch` on a `ByteDataset`; the notes' loop once
 more, so that a machine that drifts shows. Random weights: speed does not depend on them, and nothing is downloaded.
 
 Of each way: images a second with pictures from the loader, which draws without end, so that no epoch's beginning is in
@@ -41,20 +41,22 @@ from torch.utils.data import DataLoader, RandomSampler
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
 
-from machine import machine
-from seglib.dataset import CustomDataset
-from seglib.device import Timer, memory, pick_device, seed_everything
-from seglib.engine import evaluate, train_one_epoch
+from benchmarks.common.machine import machine
+from seglib.data.byte_dataset import ByteDataset
+from seglib.data.dataloaders import make_loaders
+from seglib.data.dataset import CustomDataset
+from seglib.data.normalization import to_model_inputs
+from seglib.data.splits import read_split
+from seglib.data.transforms import image_transform, joint_transform, mask_transform
+from seglib.device import Timer, gpu_memory, pick_device, seed_everything
 from seglib.errors import TrainingError
-from seglib.fast import FastDataset
-from seglib.lesson.leaking import write_small
-from seglib.lesson.step_memory import operations
-from seglib.loaders import make_loaders, read_split
+from seglib.lesson.common.small_dataset import write_small
+from seglib.lesson.cuda.step_memory import operations
 from seglib.losses import make_loss
-from seglib.model import BUNDLED, build_deeplab
-from seglib.optim import make_optimizer, make_schedule
-from seglib.precision import finish, use_bfloat16
-from seglib.transforms import image_transform, joint_transform, mask_transform
+from seglib.model import BUNDLED_MODEL, build_deeplab
+from seglib.optim import make_optimizer, make_scheduler
+from seglib.training.loop import evaluate, train_one_epoch
+from seglib.training.precision import use_bfloat16
 
 Batch = tuple[Tensor, Tensor]
 
@@ -65,7 +67,7 @@ class Way:
 
     name: str
     workers: int = 0
-    bytes: bool = False  # FastDataset with its cache, normalised on the device; pinned and copied without waiting
+    bytes: bool = False  # ByteDataset with its cache, normalised on the device; pinned and copied without waiting
     item: bool = True  # read the loss in every step
     channels_last: bool = False
     tf32: bool | None = None  # None is torch's own choice: in convolutions yes, in matrix products no
@@ -132,7 +134,7 @@ class Training:
         for images, masks in batches:
             images = images.to(device, non_blocking=way.bytes, memory_format=layout)
             masks = masks.to(device, non_blocking=way.bytes)
-            images, masks = finish(images, masks)
+            images, masks = to_model_inputs(images, masks)
             self.optimizer.zero_grad()
             with torch.autocast(device.type, way.precision, enabled=way.precision != torch.float32):
                 outputs = self.model(images)["out"]
@@ -170,7 +172,7 @@ def start(way: Way, name: str, device: torch.device, backend: str) -> Training:
 def loader(way: Way, folders: tuple[Path, Path], size: tuple[int, int], batch: int) -> Iterable[Batch]:
     """Pictures as the way wants them, without end: float32 through PIL, or bytes from a cache that is full already."""
     if way.bytes:
-        dataset: CustomDataset = FastDataset(*folders, size, cache_gib=8)
+        dataset: CustomDataset = ByteDataset(*folders, size, cache_gib=8)
         for _ in dataset:
             pass
     else:
@@ -223,7 +225,7 @@ def measure(way: Way, name: str, batch: int, folders: tuple[Path, Path], argumen
         training.epoch(take(batches, max(3, arguments.warm)))  # compiles, starts workers
         steps = max(steps, 4 * way.workers)
         training.epoch(take(batches, 1 + 2 * way.workers))  # what workers have loaded meanwhile, two batches each
-        row["peak_gib_of_the_first_steps"] = round(memory(device)["peak"] / 2**30, 2)
+        row["peak_gib_of_the_first_steps"] = round(gpu_memory(device)["peak"] / 2**30, 2)
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
         seconds = seconds_of(lambda: training.epoch(take(batches, steps)), device, arguments.rounds)
@@ -235,7 +237,7 @@ def measure(way: Way, name: str, batch: int, folders: tuple[Path, Path], argumen
         row["share_of_the_matrix_rate"] = round(
             batch * operations(name, size) * steps / seconds / arguments.matrix_rate, 4
         )
-        row["peak_gib"] = round(memory(device)["peak"] / 2**30, 2)
+        row["peak_gib"] = round(gpu_memory(device)["peak"] / 2**30, 2)
     except (RuntimeError, ValueError) as error:
         row["error"] = f"{type(error).__name__}: {str(error).splitlines()[0][:160]}"
     return row
@@ -247,12 +249,12 @@ def train(together: bool, seed: int, folders: tuple[Path, Path], split: Any, siz
     torch.set_float32_matmul_precision("high" if together else "highest")
     joint = joint_transform(size, train=True, as_bytes=together)
     if together:
-        dataset: CustomDataset = FastDataset(*folders, size, joint_transform=joint, cache_gib=2)
+        dataset: CustomDataset = ByteDataset(*folders, size, joint_transform=joint, cache_gib=2)
     else:
         dataset = CustomDataset(*folders, joint_transform=joint)
     measured = CustomDataset(*folders, joint_transform=joint_transform(size, train=False)).subset(split.validation)
     loaders = make_loaders(dataset.subset(split.train), list(measured), batch_size=4, seed=seed)
-    model, criterion = build_deeplab(BUNDLED, verbose=False).to(arguments.device), make_loss("bce_dice")
+    model, criterion = build_deeplab(BUNDLED_MODEL, verbose=False).to(arguments.device), make_loss("bce_dice")
     if together:
         with contextlib.suppress(TrainingError):  # a GPU without bfloat16 of its own stays with float32
             use_bfloat16(model)
@@ -262,7 +264,7 @@ def train(together: bool, seed: int, folders: tuple[Path, Path], split: Any, siz
     for group in optimizer.param_groups if together else []:
         group["fused"] = True
     steps = arguments.epochs * len(loaders[0])
-    schedule = make_schedule(optimizer, "poly", steps, warmup=min(8, steps // 4))
+    schedule = make_scheduler(optimizer, "poly", steps, warmup=min(8, steps // 4))
     for _ in range(arguments.epochs):
         train_one_epoch(model, loaders[0], criterion, optimizer, arguments.device, schedule)
     return evaluate(model, loaders[1], criterion, arguments.device).iou
@@ -288,7 +290,7 @@ def main() -> None:
         parser.error("--tiny is no measurement: name another file with --out")
     arguments.backend = "eager" if arguments.tiny else "inductor"  # traced, but not translated: that takes minutes
     if arguments.tiny:
-        arguments.models, arguments.batches, arguments.size = [BUNDLED], [2], (48, 64)
+        arguments.models, arguments.batches, arguments.size = [BUNDLED_MODEL], [2], (48, 64)
         arguments.workers, arguments.steps, arguments.rounds, arguments.warm = 1, 1, 1, 1
         arguments.side, arguments.epochs, arguments.seeds = 256, 1, [0]
     arguments.device = pick_device()

@@ -16,7 +16,7 @@ races: how many steps and seconds does each need to a share of the ceiling?
     python benchmarks/hundred_epochs.py        writes benchmarks/results/hundred_epochs.json, goes on where it stopped
 
 The trainings run side by side, one on each core; seconds are processor time, of one core. All use `train_one_epoch` and
-the convolutions of `tools/fast_cpu.py`, in bfloat16: half of the time. The notes' own loop takes longer for each step
+the convolutions of `benchmarks/common/fast_cpu.py`, in bfloat16: half of the time. The notes' own loop takes longer for each step
 (`cpu_step.py`), so these seconds are kind to the notes.
 """
 
@@ -34,20 +34,21 @@ from torch import optim
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tools"), str(ROOT / "benchmarks")]
 
-from ceiling import ceiling_at
-from fast_cpu import speed_up
-from machine import machine
-from resuming import runs_so_far, weights_used
-from seglib.dataset import CustomDataset
+from benchmarks.ceiling import ceiling_at
+from benchmarks.common.fast_cpu import speed_up
+from benchmarks.common.machine import machine
+from benchmarks.common.resuming import runs_so_far, weights_used
+from benchmarks.common.side_by_side import side_by_side
+from seglib.data.dataloaders import make_loaders
+from seglib.data.dataset import CustomDataset
+from seglib.data.splits import read_split
+from seglib.data.transforms import joint_transform
 from seglib.device import pick_device, seed_everything
-from seglib.engine import evaluate, train_one_epoch
-from seglib.lesson.leaking import write_small
-from seglib.loaders import make_loaders, read_split
+from seglib.lesson.common.small_dataset import write_small
 from seglib.losses import make_loss
 from seglib.model import build_deeplab
-from seglib.optim import make_optimizer, make_schedule
-from seglib.transforms import joint_transform
-from side_by_side import side_by_side
+from seglib.optim import make_optimizer, make_scheduler
+from seglib.training.loop import evaluate, train_one_epoch
 
 SEEDS = (0, 1, 2)
 ARMS = {  # and their epochs
@@ -89,7 +90,7 @@ def train(arm: str, seed: int, files: Path, split_file: Path, size: tuple[int, i
         if arm == "plateau":  # a rise, and then hands off
             schedule = optim.lr_scheduler.LinearLR(optimizer, 0.01, 1.0, total_iters=warmup)
         else:
-            schedule = make_schedule(optimizer, "constant" if arm == "constant" else "poly", steps, warmup)
+            schedule = make_scheduler(optimizer, "constant" if arm == "constant" else "poly", steps, warmup)
     plateau = optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=PATIENCE)
     keys = ("train_loss", "validation_loss", "validation_iou", "lr", "steps", "seconds")
     row: dict[str, Any] = {"arm": arm, "seed": seed} | {key: [] for key in keys}

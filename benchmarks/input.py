@@ -4,9 +4,9 @@ One JPEG, 1600 wide and 1200 high, and its PNG mask become a part of a batch of 
 All is timed on one core, as in one worker of a DataLoader.
 
 - notes: PIL, Resize, ToTensor, Normalize, and the default collate, without any of seglib's checks.
-- first: `FastDataset` from the files, with every check, and `collate`. The batch leaves the loader as bytes.
+- first: `ByteDataset` from the files, with every check, and `collate`. The batch leaves the loader as bytes.
 - later: the same from its cache.
-- first and later "with floats": and then `finish`, which normalises, on the same core. In a training on a GPU that is
+- first and later "with floats": and then `to_model_inputs`, which normalises, on the same core. In a training on a GPU that is
   the GPU's work, and takes it microseconds.
 
 Each round runs all of them, one after the other; the medians are of the ratios to the notes' way in the same round.
@@ -37,14 +37,12 @@ from torchvision.transforms.v2 import functional as F
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
 
-from machine import machine
-from seglib.batches import collate
-from seglib.dataset import CustomDataset
-from seglib.fast import FastDataset, load_pixels
-from seglib.loaders import make_loaders
-from seglib.pictures import load_image, load_mask
-from seglib.precision import finish
-from seglib.transforms import IMAGENET_MEAN, IMAGENET_STD, denormalize
+from benchmarks.common.machine import machine
+from seglib.data.byte_dataset import ByteDataset
+from seglib.data.dataloaders import collate, make_loaders
+from seglib.data.dataset import CustomDataset
+from seglib.data.image_io import load_image, load_image_tensor, load_mask
+from seglib.data.normalization import IMAGENET_MEAN, IMAGENET_STD, denormalize, to_model_inputs
 
 FILE, SIZE, BATCH = (1200, 1600), (960, 1280), 4  # (height, width)
 Pair = tuple[Tensor, Tensor]
@@ -89,15 +87,15 @@ def milliseconds(work: Callable[[], object]) -> float:
     return 1000 * (time.perf_counter() - begin)
 
 
-def entries(notes: NotesDataset, plain: FastDataset, cached: FastDataset, rounds: int) -> dict:
+def entries(notes: NotesDataset, plain: ByteDataset, cached: ByteDataset, rounds: int) -> dict:
     """Milliseconds of an entry each way, the ratios, and how far the results are apart."""
     places = range(min(BATCH, len(notes)))
     ways: dict[str, Callable[[], list[Tensor]]] = {
         "notes": lambda: default_collate([notes[idx] for idx in places]),
         "first": lambda: collate([plain[idx] for idx in places]),
         "later": lambda: collate([cached[idx] for idx in places]),
-        "first with floats": lambda: list(finish(*collate([plain[idx] for idx in places]))),
-        "later with floats": lambda: list(finish(*collate([cached[idx] for idx in places]))),
+        "first with floats": lambda: list(to_model_inputs(*collate([plain[idx] for idx in places]))),
+        "later with floats": lambda: list(to_model_inputs(*collate([cached[idx] for idx in places]))),
     }
     results = {name: way() for name, way in ways.items()}  # once unmeasured, which also fills the cache
     times = [{name: milliseconds(way) / len(places) for name, way in ways.items()} for _ in range(rounds)]
@@ -114,9 +112,9 @@ def entries(notes: NotesDataset, plain: FastDataset, cached: FastDataset, rounds
     }
 
 
-def parts(plain: FastDataset, image: Path, mask: Path, rounds: int) -> dict[str, dict[str, float]]:
+def parts(plain: ByteDataset, image: Path, mask: Path, rounds: int) -> dict[str, dict[str, float]]:
     """Where the milliseconds of a pair go, each part alone, the notes' way and ours."""
-    pil, pixels, size = load_image(image), load_pixels(image), plain.size
+    pil, pixels, size = load_image(image), load_image_tensor(image), plain.size
     small_pil = pil.resize(size[::-1])
     floats, entry = transforms.ToTensor()(small_pil), [tensor[None] for tensor in plain[0]]
     works: dict[str, dict[str, Callable[[], object]]] = {
@@ -128,9 +126,9 @@ def parts(plain: FastDataset, image: Path, mask: Path, rounds: int) -> dict[str,
             "mask": lambda: transforms.ToTensor()(Image.open(mask).resize(size[::-1], Image.Resampling.NEAREST)),
         },
         "ours": {
-            "decode": lambda: load_pixels(image),
+            "decode": lambda: load_image_tensor(image),
             "resize": lambda: F.resize(pixels, list(size), antialias=True).contiguous(),
-            "normalise": lambda: finish(*entry),
+            "normalise": lambda: to_model_inputs(*entry),
             "mask": lambda: load_mask(mask).resize(size[::-1], Image.Resampling.NEAREST),
         },
     }
@@ -146,7 +144,7 @@ def epochs(folders: tuple[Path, Path], size: tuple[int, int], count: int) -> lis
     """Seconds of each epoch of a loader, by way and number of workers; ours with one cache that all workers share."""
     rows = []
     for workers in (0, 2):
-        fast = FastDataset(*folders, size, cache_gib=4)
+        fast = ByteDataset(*folders, size, cache_gib=4)
         halves = fast.subset(fast.stems[:-1]), fast.subset(fast.stems[-1:])
         loaders = {
             "notes": DataLoader(
@@ -179,8 +177,8 @@ def main() -> None:
     file, size = tuple(arguments.file), tuple(arguments.size)
     with tempfile.TemporaryDirectory() as scratch:
         folders = write_files(Path(scratch), arguments.count, file)
-        notes, plain = NotesDataset(*folders, size), FastDataset(*folders, size)
-        cached = FastDataset(*folders, size, cache_gib=4)
+        notes, plain = NotesDataset(*folders, size), ByteDataset(*folders, size)
+        cached = ByteDataset(*folders, size, cache_gib=4)
         result = {
             "what": "milliseconds from a JPEG and its PNG mask to an entry of a batch, on one core",
             "machine": machine(),

@@ -23,11 +23,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
 
-from machine import machine
-from seglib.dataset import CustomDataset
-from seglib.lesson.leaking import EPOCHS, SIZE, halves, score, train_on, twins_of, write_small
-from seglib.loaders import read_split
-from side_by_side import side_by_side
+from benchmarks.common.machine import machine
+from benchmarks.common.side_by_side import side_by_side
+from seglib.data.dataset import CustomDataset
+from seglib.data.splits import read_split
+from seglib.lesson.common.small_dataset import SIZE, write_small
+from seglib.lesson.dataloader.leaking_split import EPOCHS, score, split_in_half, train_on, twins_of
 
 SEEDS = (0, 1, 2)
 ARMS = ("clean", "clean, with twins", "leak")
@@ -35,7 +36,7 @@ ARMS = ("clean", "clean, with twins", "leak")
 
 def run(arm: str, seed: int, pictures: CustomDataset, split, epochs: int) -> dict:
     """Train once and judge; the row that is stored."""
-    half, rest = halves(split, seed)
+    half, rest = split_in_half(split, seed)
     more = {"clean": rest, "clean, with twins": twins_of(half), "leak": twins_of(split.validation)}[arm]
     begin = time.perf_counter()
     model = train_on(pictures, [*half, *more], seed, epochs)

@@ -26,11 +26,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tools"), str(ROOT / "benchmarks")]
 
-from machine import machine
-from resuming import runs_so_far, weights_used
+from benchmarks.common.machine import machine
+from benchmarks.common.resuming import runs_so_far, weights_used
+from benchmarks.common.side_by_side import side_by_side
 from seglib.errors import TrainingError
-from seglib.lesson.tuning import SIZE, Recipe, small_pairs, tune
-from side_by_side import side_by_side
+from seglib.lesson.common.short_training import SIZE, Recipe, small_pairs, train_recipe
 
 ARMS = {
     "adam": [Recipe(lr=lr) for lr in (1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 3e-3, 1e-2)],
@@ -79,7 +79,7 @@ def train(arm: str, recipe: Recipe, epochs: int, samples: Path, size: tuple[int,
     """One training; returns the row that is stored."""
     row = {"arm": arm, **dataclasses.asdict(recipe)}
     try:
-        tuned = tune(*pictures(samples, size), recipe, epochs, MARKS)
+        tuned = train_recipe(*pictures(samples, size), recipe, epochs, MARKS)
         return row | {"seconds": round(tuned.seconds, 1), "marks": tuned.marks}
     except TrainingError as error:  # the loss is NaN
         return row | {"diverged": error.found, "marks": []}

@@ -28,16 +28,16 @@ from torchvision.transforms.v2 import functional
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
 
-from machine import machine
-from seglib.batches import collate
-from seglib.dataset import CustomDataset
+from benchmarks.common.machine import machine
+from seglib.data.dataloaders import collate, make_loaders
+from seglib.data.dataset import CustomDataset
+from seglib.data.splits import read_split
+from seglib.data.transforms import joint_transform
 from seglib.device import seed_everything
-from seglib.lesson.leaking import write_small
-from seglib.loaders import make_loaders, read_split
+from seglib.lesson.common.small_dataset import write_small
 from seglib.losses import make_loss
 from seglib.model import build_deeplab
 from seglib.optim import make_optimizer
-from seglib.transforms import joint_transform
 
 SIZE = (240, 320)  # (height, width)
 NOTES_SIZE = (960, 1280)

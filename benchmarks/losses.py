@@ -24,10 +24,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tools"), str(ROOT / "benchmarks")]
 
-from machine import machine
-from resuming import runs_so_far, weights_used
-from seglib.lesson.tuning import EPOCHS, MISTAKES, SIZE, THRESHOLDS, Recipe, small_pairs, tune
-from side_by_side import side_by_side
+from benchmarks.common.machine import machine
+from benchmarks.common.resuming import runs_so_far, weights_used
+from benchmarks.common.side_by_side import side_by_side
+from seglib.lesson.common.short_training import EPOCHS, MISTAKES, SIZE, THRESHOLDS, Recipe, small_pairs, train_recipe
 
 LOSSES = ("mse", "bce", "cross_entropy", "dice", "bce_dice")
 LEARNING_RATES = (1e-3, 3e-3, 1e-2)
@@ -76,7 +76,7 @@ def key_of(run: dict) -> Case:
 
 def train(loss: str, schedule: str, lr: float, seed: int, epochs: int, samples: Path, size: tuple[int, int]) -> dict:
     """One training; returns the row that is stored."""
-    tuned = tune(*pictures(samples, size), Recipe(loss, lr=lr, schedule=schedule, seed=seed), epochs)
+    tuned = train_recipe(*pictures(samples, size), Recipe(loss, lr=lr, schedule=schedule, seed=seed), epochs)
     mark = tuned.marks[-1]
     row = {"loss": loss, "schedule": schedule, "lr": lr, "seed": seed, "iou": mark["iou"], "iou_at": mark["iou_at"]}
     return row | {"train_loss": mark["train_loss"], "seconds": round(tuned.seconds, 1)}

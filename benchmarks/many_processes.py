@@ -25,17 +25,17 @@ import torch
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
 
-from machine import machine
-from seglib.dataset import CustomDataset
+from benchmarks.common.machine import machine
+from seglib.data.dataloaders import make_loaders
+from seglib.data.dataset import CustomDataset
+from seglib.data.splits import read_split
+from seglib.data.transforms import joint_transform
 from seglib.device import pick_device, seed_everything
-from seglib.distributed import replicate, together
-from seglib.engine import fit
-from seglib.loaders import make_loaders, read_split
 from seglib.losses import make_loss
 from seglib.model import build_deeplab
-from seglib.optim import make_optimizer, make_schedule
-from seglib.processes import everyone, group, processes, rank
-from seglib.transforms import joint_transform
+from seglib.optim import make_optimizer, make_scheduler
+from seglib.training.distributed import all_gather, global_batch_loss, process_group, rank, to_ddp, world_size
+from seglib.training.loop import fit
 
 ARMS = {"batch 4": (4, 1), "batch 8": (8, 1), "batch 8, twice the rate": (8, 2)}
 
@@ -49,13 +49,13 @@ def loopback_bytes() -> int:
 
 def step_by_step(size: tuple[int, int], steps: int) -> None:
     """Under torchrun: time steps with and, if there are several processes, without the all-reduce; 0 prints."""
-    with group("cpu") as device:
+    with process_group("cpu") as device:
         seed_everything(0)
         model = build_deeplab(verbose=False)
-        replica, criterion = replicate(model, device), together(make_loss("bce_dice"), 4 // processes())
+        replica, criterion = to_ddp(model, device), global_batch_loss(make_loss("bce_dice"), 4 // world_size())
         optimizer = make_optimizer(model, "adamw", lr=1e-3)
-        images = torch.randn(4, 3, *size)[rank() :: processes()].contiguous(memory_format=torch.channels_last)
-        masks = (torch.rand(4, 1, *size) < 0.2).float()[rank() :: processes()]
+        images = torch.randn(4, 3, *size)[rank() :: world_size()].contiguous(memory_format=torch.channels_last)
+        masks = (torch.rand(4, 1, *size) < 0.2).float()[rank() :: world_size()]
 
         def step() -> float:
             begin = time.perf_counter()
@@ -72,11 +72,11 @@ def step_by_step(size: tuple[int, int], steps: int) -> None:
         seconds: dict[str, list[float]] = {"step": [], "alone": []}
         sent = []
         for number in range(steps + 2):
-            everyone(None)  # begin together
+            all_gather(None)  # begin together
             before = loopback_bytes()
             one = step()
             after = loopback_bytes()
-            other = step_alone() if processes() > 1 else one
+            other = step_alone() if world_size() > 1 else one
             if number > 1:  # two to warm up
                 seconds["step"].append(one)
                 seconds["alone"].append(other)
@@ -84,8 +84,8 @@ def step_by_step(size: tuple[int, int], steps: int) -> None:
         if rank() == 0:
             parameters = sum(parameter.numel() for parameter in model.parameters())
             quickest = {name: min(values) for name, values in seconds.items()}  # other work can only add to a time
-            told = quickest | {"loopback": statistics.median(sent) / processes(), "gradients": 4 * parameters}
-            print(json.dumps(told | {"outputs": 2 * 4 * masks[0].numel() * 4 // processes()}))
+            told = quickest | {"loopback": statistics.median(sent) / world_size(), "gradients": 4 * parameters}
+            print(json.dumps(told | {"outputs": 2 * 4 * masks[0].numel() * 4 // world_size()}))
 
 
 def speed(size: tuple[int, int], steps: int, rounds: int) -> dict:
@@ -137,7 +137,7 @@ def batches(size: tuple[int, int], epochs: int, seeds: int) -> dict:
             model = build_deeplab(verbose=False)
             optimizer = make_optimizer(model, "adamw", lr=1e-3 * times, head_lr=5e-3 * times, weight_decay=1e-4)
             steps = epochs * len(loaders[0])
-            schedule = make_schedule(optimizer, "poly", steps, warmup=steps // 12)
+            schedule = make_scheduler(optimizer, "poly", steps, warmup=steps // 12)
             history = fit(model, *loaders, make_loss("bce_dice"), optimizer, epochs, device, schedule)
             runs.append({"arm": arm, "seed": seed, "steps": steps, "validation_iou": history.validation_iou})
             print(arm, seed, f"{history.validation_iou[-1]:.3f}", flush=True)

@@ -4,7 +4,7 @@ The first 4, 8, 16 and all 32 training pictures, each with the joint augmentatio
 seeds, at 160 wide and 120 high: 24 trainings from the bundled weights with the same number of steps, batches of 4, BCE
 and Dice, AdamW at 1e-3 and at 5e-3 for the head, a constant rate, so that a longer training is the same training.
 Measured on the way: loss and IoU on the pictures trained on, as they are, and on the 16 validation pictures. The
-convolutions are those of `tools/fast_cpu.py`, in bfloat16: half of the time.
+convolutions are those of `benchmarks/common/fast_cpu.py`, in bfloat16: half of the time.
 
     python benchmarks/over_fitting.py        writes benchmarks/results/over_fitting.json; goes on where it was stopped
 """
@@ -20,19 +20,20 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tools"), str(ROOT / "benchmarks")]
 
-from fast_cpu import speed_up
-from machine import machine
-from resuming import runs_so_far, weights_used
-from seglib.dataset import CustomDataset
+from benchmarks.common.fast_cpu import speed_up
+from benchmarks.common.machine import machine
+from benchmarks.common.resuming import runs_so_far, weights_used
+from benchmarks.common.side_by_side import side_by_side
+from seglib.data.dataloaders import make_loaders
+from seglib.data.dataset import CustomDataset
+from seglib.data.splits import read_split
+from seglib.data.transforms import joint_transform
 from seglib.device import pick_device, seed_everything
-from seglib.engine import evaluate, train_one_epoch
-from seglib.lesson.leaking import write_small
-from seglib.loaders import make_loaders, read_split
+from seglib.lesson.common.small_dataset import write_small
 from seglib.losses import make_loss
 from seglib.model import build_deeplab
-from seglib.optim import make_optimizer, make_schedule
-from seglib.transforms import joint_transform
-from side_by_side import side_by_side
+from seglib.optim import make_optimizer, make_scheduler
+from seglib.training.loop import evaluate, train_one_epoch
 
 COUNTS, SEEDS, STEPS, EVERY = (4, 8, 16, 32), (0, 1, 2), 320, 32
 WAYS = {"augmented": True, "as they are": False}
@@ -53,7 +54,7 @@ def train(count: int, way: str, seed: int, files: Path, split_file: Path, size: 
     model, criterion, device = build_deeplab(verbose=False), make_loss("bce_dice"), pick_device("cpu")
     optimizer = make_optimizer(model, "adamw", lr=1e-3, head_lr=5e-3)
     fast = speed_up(model)  # the same parameters
-    schedule = make_schedule(optimizer, "constant", steps, warmup=min(8, steps - 1))
+    schedule = make_scheduler(optimizer, "constant", steps, warmup=min(8, steps - 1))
     row: dict[str, Any] = {"pictures": count, "way": way, "seed": seed, "marks": []}
     for step in range(len(train_dataloader), steps + 1, len(train_dataloader)):
         train_one_epoch(fast, train_dataloader, criterion, optimizer, device, schedule)

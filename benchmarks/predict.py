@@ -30,16 +30,16 @@ from torchvision import transforms
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
 
-from machine import machine
-from seglib.checkpoint import Trained
+from benchmarks.common.machine import machine
+from seglib.data.image_io import load_image
+from seglib.data.normalization import IMAGENET_MEAN, IMAGENET_STD
+from seglib.data.pairing import files_by_stem
 from seglib.device import Timer, seed_everything
-from seglib.files import files_by_stem
-from seglib.folders import predict_folder
+from seglib.inference.predict import predict
+from seglib.inference.predict_folder import predict_folder
 from seglib.losses import make_loss
 from seglib.model import build_deeplab
-from seglib.pictures import load_image
-from seglib.predict import predict
-from seglib.transforms import IMAGENET_MEAN, IMAGENET_STD
+from seglib.training.checkpoint import TrainedModel
 
 SIZE = (240, 320)  # (height, width)
 CASES = {
@@ -50,11 +50,11 @@ CASES = {
 }
 
 
-def trained(num_classes: int = 1) -> Trained:
+def trained(num_classes: int = 1) -> TrainedModel:
     """A model with the bundled weights and a last layer of chance: as fast as a trained one, its masks are busier."""
     seed_everything(0)
     model = build_deeplab(num_classes=num_classes, verbose=False)
-    return Trained(model, make_loss("bce" if num_classes == 1 else "cross_entropy"), SIZE)
+    return TrainedModel(model, make_loss("bce" if num_classes == 1 else "cross_entropy"), SIZE)
 
 
 def obvious_loop(model: torch.nn.Module, images: Path, masks: Path) -> None:

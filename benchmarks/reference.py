@@ -42,22 +42,23 @@ from torchvision.transforms import v2
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
 
-from machine import machine
-from seglib.dataset import CustomDataset
+from benchmarks.common.machine import machine
+from seglib.data.byte_dataset import ByteDataset
+from seglib.data.dataloaders import make_loaders
+from seglib.data.dataset import CustomDataset
+from seglib.data.image_io import IGNORE_INDEX
+from seglib.data.normalization import IMAGENET_MEAN, IMAGENET_STD
+from seglib.data.splits import Split, read_split
+from seglib.data.transforms import joint_transform, resize_labels
 from seglib.device import Timer, pick_device, seed_everything
-from seglib.engine import train_one_epoch
 from seglib.errors import TrainingError
-from seglib.fast import FastDataset
-from seglib.labels import resize_labels
-from seglib.lesson.leaking import write_small
-from seglib.loaders import Split, make_loaders, read_split
+from seglib.lesson.common.small_dataset import write_small
 from seglib.losses import make_loss
 from seglib.metrics import confusion_matrix, iou
-from seglib.model import BUNDLED, build_deeplab
-from seglib.optim import make_optimizer, make_schedule
-from seglib.pictures import IGNORE_INDEX
-from seglib.precision import use_bfloat16
-from seglib.transforms import IMAGENET_MEAN, IMAGENET_STD, joint_transform
+from seglib.model import BUNDLED_MODEL, build_deeplab
+from seglib.optim import make_optimizer, make_scheduler
+from seglib.training.loop import train_one_epoch
+from seglib.training.precision import use_bfloat16
 
 OF_THE_REFERENCE, OURS = (0.003, 0.01, 0.03, 0.1), (2.5e-4, 5e-4, 1e-3, 2e-3)
 RATES = {"reference": OF_THE_REFERENCE, "reference, bfloat16": OF_THE_REFERENCE, "ours": OURS}
@@ -121,19 +122,19 @@ class Training:
     def __post_init__(self) -> None:
         two = self.recipe != "ours"
         momentum, layout = (None, torch.contiguous_format) if two else (0.1, torch.channels_last)
-        self.model = build_deeplab(BUNDLED, 2 if two else 1, self.weights, two, momentum, verbose=False)
+        self.model = build_deeplab(BUNDLED_MODEL, 2 if two else 1, self.weights, two, momentum, verbose=False)
         self.model.to(self.device, memory_format=layout)
         if two:
             trunk = [*self.model.backbone.parameters(), *self.model.classifier.parameters()]
             groups = [{"params": trunk}, {"params": [*self.model.aux_classifier.parameters()], "lr": 10 * self.lr}]
             self.optimizer: Any = torch.optim.SGD(groups, lr=self.lr, momentum=0.9, weight_decay=1e-4)
-            self.schedule = make_schedule(self.optimizer, "poly", self.steps)
+            self.schedule = make_scheduler(self.optimizer, "poly", self.steps)
             return
         if self.device.type == "cuda":
             with contextlib.suppress(TrainingError):  # an older GPU: float32
                 use_bfloat16(self.model)
         self.optimizer = make_optimizer(self.model, "adamw", lr=self.lr, head_lr=5 * self.lr, weight_decay=1e-4)
-        self.schedule = make_schedule(self.optimizer, "poly", self.steps, warmup=min(8, self.steps // 4))
+        self.schedule = make_scheduler(self.optimizer, "poly", self.steps, warmup=min(8, self.steps // 4))
 
     def run(self, batches: Iterable[Batch]) -> None:
         if self.recipe == "ours":
@@ -167,7 +168,7 @@ def data(recipe: str, folders: tuple[Path, Path], split: Split, size: Size, argu
     """(training batches, validation batches); each recipe loads as it is used to, ours from bytes and a cache."""
     if recipe == "ours":
         joint = joint_transform(size, train=True, as_bytes=True)
-        train: CustomDataset = FastDataset(*folders, size, joint_transform=joint, cache_gib=4)
+        train: CustomDataset = ByteDataset(*folders, size, joint_transform=joint, cache_gib=4)
     else:
         train = CustomDataset(*folders, joint_transform=reference_transform(size))
     validation = CustomDataset(*folders, joint_transform=joint_transform(size, train=False)).subset(split.validation)
@@ -251,7 +252,7 @@ def main() -> None:
     gpu = torch.cuda.get_device_name(arguments.device) if arguments.device.type == "cuda" else None
     size = tuple(arguments.size)
     result: dict[str, Any] = {"what": "ours against a recipe like torchvision's reference, after equal time"}
-    result |= {"machine": {**machine(), "gpu": gpu}, "model": BUNDLED, "height": size[0], "width": size[1]}
+    result |= {"machine": {**machine(), "gpu": gpu}, "model": BUNDLED_MODEL, "height": size[0], "width": size[1]}
     result |= {"batch_size": arguments.batch, "seconds": arguments.seconds, "tuning": [], "runs": []}
 
     def store() -> None:

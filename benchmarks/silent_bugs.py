@@ -1,11 +1,11 @@
 """What do mistakes cost that raise no error, what does the script print, and which check finds which?
 
-The plain script of `seglib/lesson/plain_script.py` as it is, and with each of the faults of `seglib/lesson/silent.py`:
+The plain script of `seglib/lesson/silent_bugs/plain_script.py` as it is, and with each of the faults of `seglib/lesson/silent_bugs/bugs.py`:
 64 steps of batch 4 at 160 wide and 120 high, BCE, Adam at 1e-3 after a rise, from the bundled weights, three seeds,
 measured after every second epoch. Recorded: the losses, the IoUs that the script prints, and the true one at the end:
 the same model, measured by the script without a fault, on pictures read without a fault (null where the model was
 trained on them: then no picture is left to tell). With seed 0 also what each
-check of `seglib/lesson/preflight.py` says.
+check of `seglib/lesson/silent_bugs/preflight.py` says.
 
     python benchmarks/silent_bugs.py        writes benchmarks/results/silent_bugs.json, goes on where it stopped
 """
@@ -22,13 +22,13 @@ import torch
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tools"), str(ROOT / "benchmarks")]
 
-from machine import machine
-from resuming import runs_so_far, weights_used
-from seglib.dataset import CustomDataset
-from seglib.lesson.leaking import write_small
-from seglib.lesson.silent import BUGS
-from seglib.lesson.silent_runs import SIZE, play, preflight
-from side_by_side import side_by_side
+from benchmarks.common.machine import machine
+from benchmarks.common.resuming import runs_so_far, weights_used
+from benchmarks.common.side_by_side import side_by_side
+from seglib.data.dataset import CustomDataset
+from seglib.lesson.common.small_dataset import write_small
+from seglib.lesson.silent_bugs.bug_runs import SIZE, preflight, train_with_bug
+from seglib.lesson.silent_bugs.bugs import BUGS
 
 SEEDS = (0, 1, 2)
 EPOCHS = 8
@@ -36,7 +36,7 @@ EPOCHS = 8
 
 def train(bug: str | None, seed: int, files: Path, epochs: int) -> dict[str, Any]:
     """One training, its figures, and with seed 0 the checks."""
-    played = play(bug, files, seed, epochs)
+    played = train_with_bug(bug, files, seed, epochs)
     row: dict[str, Any] = {"bug": bug or "none", "seed": seed, "true": played.true and round(played.true, 4)}
     row |= {"printed": [round(score, 4) for score in played.printed], "losses": [round(x, 4) for x in played.losses]}
     if seed == 0:

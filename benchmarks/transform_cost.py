@@ -26,10 +26,10 @@ from torchvision.transforms.v2 import functional as F
 ROOT = Path(__file__).absolute().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
 
-from machine import machine
-from seglib.labels import resize_labels
-from seglib.pictures import load_image, load_mask
-from seglib.transforms import IMAGENET_MEAN, IMAGENET_STD, denormalize
+from benchmarks.common.machine import machine
+from seglib.data.image_io import load_image, load_mask
+from seglib.data.normalization import IMAGENET_MEAN, IMAGENET_STD, denormalize
+from seglib.data.transforms import resize_labels
 
 STEM, SIZE = "fruit_004", (240, 320)  # SIZE is (height, width)
 IMAGE, MASK = ROOT / f"data_samples/images/{STEM}.jpg", ROOT / f"data_samples/masks/{STEM}.png"

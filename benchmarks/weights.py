@@ -5,7 +5,7 @@ photographs would take a third of the time), the same augmentation, loss (BCE an
 schedule, BatchNorm momentum (0.1), seeds, and the same three learning rates to choose from; the head's is five times
 the backbone's, on both sides. Each side is then judged at the learning rate with the best mean over its seeds. What is
 measured is the IoU of fruit on the 16 validation pictures, from one confusion matrix, and its share of the ceiling
-(`ceiling.py`). Both sides compute as `tools/fast_cpu.py` does, convolutions in bfloat16: half of the time.
+(`ceiling.py`). Both sides compute as `benchmarks/common/fast_cpu.py` does, convolutions in bfloat16: half of the time.
 
     python benchmarks/weights.py        writes benchmarks/results/weights.json; goes on where it was stopped
 """
@@ -23,20 +23,21 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tools"), str(ROOT / "benchmarks")]
 
-from ceiling import ceiling_at
-from fast_cpu import speed_up
-from machine import machine
-from resuming import runs_so_far, weights_used
-from seglib.dataset import CustomDataset
+from benchmarks.ceiling import ceiling_at
+from benchmarks.common.fast_cpu import speed_up
+from benchmarks.common.machine import machine
+from benchmarks.common.resuming import runs_so_far, weights_used
+from benchmarks.common.side_by_side import side_by_side
+from seglib.data.dataloaders import make_loaders
+from seglib.data.dataset import CustomDataset
+from seglib.data.splits import read_split
+from seglib.data.transforms import joint_transform
 from seglib.device import Timer, pick_device, seed_everything
-from seglib.engine import evaluate, train_one_epoch
-from seglib.lesson.leaking import write_small
-from seglib.loaders import make_loaders, read_split
+from seglib.lesson.common.small_dataset import write_small
 from seglib.losses import make_loss
 from seglib.model import build_deeplab
-from seglib.optim import make_optimizer, make_schedule
-from seglib.transforms import joint_transform
-from side_by_side import side_by_side
+from seglib.optim import make_optimizer, make_scheduler
+from seglib.training.loop import evaluate, train_one_epoch
 
 SIZE, COPIES = (240, 320), (480, 640)  # (height, width)
 BATCH_SIZE = 4
@@ -58,7 +59,7 @@ def fine_tune(weights: str, lr: float, seed: int, steps: int, samples: Path, sma
         num_classes=1, weights=None if weights == "random" else weights, batchnorm_momentum=0.1, verbose=False
     ).to(device)
     optimizer = make_optimizer(model, "adamw", lr=lr, head_lr=HEAD_FACTOR * lr, weight_decay=1e-4)
-    schedule, fast = make_schedule(optimizer, "poly", steps, warmup=8), speed_up(model)  # the same parameters
+    schedule, fast = make_scheduler(optimizer, "poly", steps, warmup=8), speed_up(model)  # the same parameters
     left = steps
     with Timer(device) as timer:
         while left:  # an epoch at a time; the last may be cut short, so that the number of steps is exact

@@ -1,4 +1,4 @@
-"""Owns where tensors live, what chance does, and how long a piece of work takes. Explained in 07_cuda."""
+"""Owns the device, the seeds of random numbers, and the time that a piece of work takes. Explained in 08_cuda."""
 
 import os
 import random
@@ -6,15 +6,19 @@ import time
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from seglib.errors import TrainingError
+
+ENVIRONMENT_VARIABLE = "SEGLIB_DEVICE"
 
 
 def pick_device(name: str | None = None) -> torch.device:
     """The device to train on: the one named, or else the best one that is here.
 
     Args:
-        name: "cuda", "cuda:1", "mps", "cpu"; None takes CUDA if there is one, then Apple's MPS, then the CPU.
+        name: "cuda", "cuda:1", "mps" or "cpu". None takes the one that the environment variable SEGLIB_DEVICE names;
+            if it names none, CUDA if there is one, then Apple's MPS, then the CPU.
 
     Raises:
         TrainingError: the device named is not on this machine.
@@ -23,20 +27,51 @@ def pick_device(name: str | None = None) -> torch.device:
         >>> pick_device("cpu")
         device(type='cpu')
     """
+    origin = "device"
+    if name is None and os.environ.get(ENVIRONMENT_VARIABLE):
+        name = os.environ[ENVIRONMENT_VARIABLE]
+        origin = f"The environment variable {ENVIRONMENT_VARIABLE}"
     if name is None:
-        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+        name = _best_device()
+    if not _is_here(name):
+        fix = 'Use pick_device() without a name, or "cpu". In Colab: Runtime, Change runtime type, GPU.'
+        if origin != "device":
+            fix = f"Unset {ENVIRONMENT_VARIABLE}, or set it to cpu."
+        raise TrainingError(
+            f'{origin} = "{name}", but this machine has none of that name that torch can use.',
+            "a device that is here; the CPU always is",
+            fix,
+        )
+    return torch.device(name)
+
+
+def _best_device() -> str:
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def _is_here(name: str) -> bool:
     try:
         device = torch.device(name)
-    except RuntimeError:
-        device = None  # no such word
-    cards = {"cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
-    if device is None or (device.index or 0) >= cards.get(device.type, 1):
-        raise TrainingError(
-            f'device = "{name}", but this machine has none of that name that torch can use.',
-            "a device that is here; the CPU always is",
-            'Use pick_device() without a name, or "cpu". In Colab: Runtime, Change runtime type, GPU.',
-        )
-    return device
+    except RuntimeError:  # no word for a device
+        return False
+    counts = {"cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
+    return (device.index or 0) < counts.get(device.type, 1)
+
+
+def batch_to_device(images: Tensor, masks: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Move a batch to the device of the model; images in channels-last order, which convolutions read faster.
+
+    The copy to a GPU does not block Python, if the batch lies in pinned memory, as that of `make_loaders` does.
+
+    Shape:
+        images: (N, 3, H, W) of any dtype, in and out.
+        masks: any shape and dtype, unchanged.
+    """
+    images = images.to(device, non_blocking=True, memory_format=torch.channels_last)
+    masks = masks.to(device, non_blocking=True)
+    return images, masks
 
 
 def seed_everything(seed: int) -> torch.Generator:
@@ -62,15 +97,15 @@ def seed_everything(seed: int) -> torch.Generator:
 def deterministic(on: bool = True) -> None:
     """Let torch use only algorithms that give the same bits every time (slower on a GPU), or any algorithm again.
 
-    An operation that has no such algorithm then warns instead of passing in silence.
+    An operation that has no such algorithm warns.
     """
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it once, before its first call
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it once, at its first call
     torch.use_deterministic_algorithms(on, warn_only=True)
     if on:
-        torch.backends.cudnn.benchmark = False  # it tries algorithms, and takes the one that was quickest this time
+        torch.backends.cudnn.benchmark = False  # it times several algorithms, and may choose another one each time
 
 
-def memory(device: torch.device) -> dict[str, int]:
+def gpu_memory(device: torch.device) -> dict[str, int]:
     """Bytes of GPU memory: in use now, at most so far, and on the card. All 0 for a device that is no GPU."""
     if device.type != "cuda":
         return {"now": 0, "peak": 0, "card": 0}

@@ -1,4 +1,4 @@
-"""Owns the losses, each with the activation and threshold that go with it. Explained in 05_loss_and_optimizer."""
+"""Owns the losses, each with the activation and threshold that go with it. Explained in 05_loss."""
 
 import functools
 from collections.abc import Callable
@@ -8,9 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from seglib.errors import TrainingError
-from seglib.guard import are_labels, check_outputs_and_masks
-from seglib.pictures import IGNORE_INDEX
+from seglib.data.image_io import IGNORE_INDEX
+from seglib.errors import ShapeError, TrainingError
 
 
 @dataclass(frozen=True)
@@ -35,13 +34,14 @@ class Loss:
     threshold: float | None  # on the raw output; None: the class with the largest output
 
     def __call__(self, outputs: Tensor, masks: Tensor) -> Tensor:
-        """Compare after the guard; shapes and errors are those of the class."""
+        """The loss, after `check_outputs_and_masks`; shapes and errors are those of the class."""
         check_outputs_and_masks(outputs, masks, several_classes=self.threshold is None)
         # A sum over many pixels overflows in half precision, in silence: Dice would be 1, cross-entropy infinite.
         outputs = outputs.float() if outputs.element_size() < 4 else outputs
         if masks.device.type == "cpu":
             return self.function(outputs, masks)
-        # Looking at a value would stop a GPU's queue. What is no label is ignored there, and makes the loss NaN.
+        # Reading a value would make Python wait for the GPU. Pixels that are no label are ignored there, and the loss
+        # becomes NaN, which the training loop notices.
         legal = are_labels(masks, max(2, outputs.shape[1]))
         return self.function(outputs, masks.where(legal, IGNORE_INDEX)).where(legal.all(), torch.nan)
 
@@ -85,9 +85,10 @@ def _bce(outputs: Tensor, masks: Tensor) -> Tensor:
 
 
 def _dice(outputs: Tensor, masks: Tensor) -> Tensor:
-    """1 - Dice of the whole batch; the two 1s make it 0, not 0 / 0, where there is no object at all."""
+    """1 - Dice of the whole batch; adding 1 above and below gives 0 instead of 0 / 0 where there is no object."""
     known = masks != IGNORE_INDEX
-    probability, target = outputs.sigmoid() * known, masks.where(known, 0)
+    probability = outputs.sigmoid() * known
+    target = masks.where(known, 0)
     return 1 - (2 * (probability * target).sum() + 1) / (probability.sum() + target.sum() + 1)
 
 
@@ -108,3 +109,58 @@ _LOSSES = {
     "bce_dice": Loss("bce_dice", lambda *pair: _bce(*pair) + _dice(*pair), torch.sigmoid, 0.0),
     "cross_entropy": Loss("cross_entropy", _cross_entropy, functools.partial(torch.softmax, dim=1), None),
 }
+
+
+def check_outputs_and_masks(outputs: Tensor, masks: Tensor, several_classes: bool = False) -> None:
+    """Raise a `ShapeError` unless outputs and masks fit each other exactly. Every loss calls it first."""
+    if several_classes:
+        wanted: tuple[int, ...] = (outputs.shape[0], *outputs.shape[2:])
+        dtype = "int64"
+        right = tuple(masks.shape) == wanted and masks.dtype == torch.int64
+        fix = "Use class_mask_transform, or joint_transform with classes."
+    else:
+        wanted = tuple(outputs.shape)
+        dtype = "float"
+        right = tuple(masks.shape) == wanted and masks.is_floating_point()
+        fix = "masks.unsqueeze(1) adds the channel, masks.float() changes the dtype. Give the model one output channel."
+    if not right:
+        raise ShapeError(
+            f"outputs are {tuple(outputs.shape)} {_dtype(outputs)}, masks are {tuple(masks.shape)} {_dtype(masks)}.",
+            f"masks of shape {wanted}, {dtype}",
+            fix + " Without this check torch would spread one shape over the other and train on nonsense.",
+        )
+    if masks.device.type == "cpu":
+        if several_classes:
+            check_class_masks(masks, outputs.shape[1])
+        else:
+            check_binary_masks(masks)
+
+
+def are_labels(masks: Tensor, num_classes: int = 2) -> Tensor:
+    """Where a mask holds a whole number from 0 to num_classes - 1, or 255 (ignore): bool, in the shape of `masks`."""
+    return ((masks >= 0) & (masks < num_classes) & (masks == masks.round())) | (masks == IGNORE_INDEX)
+
+
+def check_binary_masks(masks: Tensor) -> None:
+    """A `ShapeError` unless a float mask holds 0.0, 1.0 and 255 (ignore) only, and nothing in between."""
+    if not are_labels(masks).all():
+        raise ShapeError(
+            f"masks hold {len(masks.unique())} values from {masks.min().item():g} to {masks.max().item():g}.",
+            f"0.0 and 1.0 only, and {IGNORE_INDEX} for ignore",
+            "Resize masks by nearest, never bilinearly; scale 0 and 255 to 0 and 1 (mask_transform does both).",
+        )
+
+
+def check_class_masks(masks: Tensor, num_classes: int) -> None:
+    """A `ShapeError` unless a mask of class labels holds 0 to num_classes - 1 and 255 (ignore) only."""
+    strange = masks[~are_labels(masks, num_classes)]
+    if strange.numel():
+        raise ShapeError(
+            f"masks hold labels that the model has no output for: {', '.join(map(str, strange.unique().tolist()))}.",
+            f"0 to {num_classes - 1}, and {IGNORE_INDEX} for ignore",
+            "Build the model with one output channel for each class, the background included.",
+        )
+
+
+def _dtype(tensor: Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")

@@ -1,12 +1,12 @@
-"""Owns the one confusion matrix, and IoU, Dice and pixel accuracy read off it. Explained in 05_loss_and_optimizer."""
+"""Owns the one confusion matrix, and IoU, Dice and pixel accuracy read off it. Explained in 05_loss."""
 
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from seglib.data.image_io import IGNORE_INDEX
 from seglib.errors import ShapeError
-from seglib.pictures import IGNORE_INDEX
 
 
 def confusion_matrix(predicted: Tensor, target: Tensor, num_classes: int = 2) -> Tensor:

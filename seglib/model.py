@@ -10,17 +10,31 @@ from torch import nn
 from torchvision.models import get_model, get_model_weights
 from torchvision.models.segmentation.deeplabv3 import ASPPPooling
 
+from seglib.checkpoint_io import load_tensors
 from seglib.errors import TrainingError, WeightsError
 
-# How many input pixels one cell of the coarse logits stands for, along each side.
+# Output stride: how many input pixels one cell of the coarse logits stands for, along each side.
 OUTPUT_STRIDE = {"deeplabv3_mobilenet_v3_large": 16, "deeplabv3_resnet50": 8, "deeplabv3_resnet101": 8}
-BUNDLED = "deeplabv3_mobilenet_v3_large"
+BUNDLED_MODEL = "deeplabv3_mobilenet_v3_large"
+
+
+def output_stride(name: str) -> int:
+    """The output stride of a model, in pixels; a `WeightsError` for an unknown name.
+
+    Example:
+        >>> output_stride("deeplabv3_resnet50")
+        8
+    """
+    if name not in OUTPUT_STRIDE:
+        raise WeightsError(f'There is no model "{name}".', f"one of {', '.join(OUTPUT_STRIDE)}", "Correct the name.")
+    return OUTPUT_STRIDE[name]
 
 
 def build_deeplab(
-    name: str = BUNDLED,
+    name: str = BUNDLED_MODEL,
     num_classes: int = 1,
     weights: str | os.PathLike[str] | None = "bundled",
+    *,
     aux: bool = False,
     batchnorm_momentum: float | None = 0.1,
     verbose: bool = True,
@@ -32,10 +46,11 @@ def build_deeplab(
     Args:
         name: one of `OUTPUT_STRIDE`.
         num_classes: 1 for object against background, otherwise the number of classes, the background included.
-        weights: "bundled" (in the repository, MobileNetV3 only), "coco" (torchvision's, downloaded on first use),
-            the path of a state dict, or None for random ones. Only "coco" ever touches the network.
+        weights: "bundled" (part of seglib, for MobileNetV3 only), "coco" (torchvision's, downloaded on first use), the
+            path of a state dict, or None for random ones. Only "coco" needs the network.
         aux: with the auxiliary head, whose output is `["aux"]`.
-        batchnorm_momentum: how fast running means follow; 0.1 suits short training, None leaves torchvision's own.
+        batchnorm_momentum: weight of the newest batch in running means; 0.1 suits short training, None leaves
+            torchvision's own.
         verbose: print the line.
 
     Shape:
@@ -49,23 +64,31 @@ def build_deeplab(
         >>> model = build_deeplab(weights=None)
         deeplabv3_mobilenet_v3_large: random weights, nothing is pretrained.
     """
-    if name not in OUTPUT_STRIDE:
-        raise WeightsError(f'There is no model "{name}".', f"one of {', '.join(OUTPUT_STRIDE)}", "Correct the name.")
+    output_stride(name)  # raises for an unknown name
     if num_classes < 1:
         raise TrainingError(f"num_classes={num_classes} leaves no output.", "1 or more", "For one object, 1 is enough.")
     # torchvision fetches an ImageNet backbone even for weights=None, unless weights_backbone is None too.
     model = get_model(name, weights=None, weights_backbone=None, num_classes=num_classes, aux_loss=aux)
-    start = "random weights, nothing is pretrained" if weights is None else _load(model, *_read_weights(name, weights))
-    for norm in [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]:
-        norm.momentum = norm.momentum if batchnorm_momentum is None else batchnorm_momentum
+    start = "random weights, nothing is pretrained"
+    if weights is not None:
+        state, source = _read_weights(name, weights)
+        start = _load(model, state, source)
+    if batchnorm_momentum is not None:
+        _set_batchnorm_momentum(model, batchnorm_momentum)
     model.register_forward_pre_hook(_refuse_a_batch_of_one)
     if verbose:
         print(f"{name}: {start}.")
     return model.to(memory_format=torch.channels_last)  # the same numbers in an order that convolutions read faster
 
 
+def _set_batchnorm_momentum(model: nn.Module, momentum: float) -> None:
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = momentum
+
+
 def _refuse_a_batch_of_one(model: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
-    # Torch would refuse too, but late, when the running means of the backbone have moved, and without a word of help.
+    # Torch would raise too, but only after the backbone's running means have changed, and without saying what to do.
     alone = model.training and inputs and len(inputs[0]) == 1
     if alone and any(isinstance(part, ASPPPooling) and part[2].training for part in model.modules()):
         raise TrainingError(
@@ -75,9 +98,9 @@ def _refuse_a_batch_of_one(model: nn.Module, inputs: tuple[torch.Tensor, ...]) -
         )
 
 
-def bundled_path() -> Path:
-    """Where the repository keeps the bundled weights; their story and SHA-256 are in the `.json` beside them."""
-    return Path(__file__).parent.parent / "data_samples" / "weights" / f"{BUNDLED}.pt"
+def bundled_weights_path() -> Path:
+    """Where the bundled weights lie; what they were trained on and their SHA-256 are in the `.json` beside them."""
+    return Path(__file__).parent / "weights" / f"{BUNDLED_MODEL}.pt"
 
 
 def _read_weights(name: str, weights: str | os.PathLike[str]) -> tuple[dict[str, torch.Tensor], str]:
@@ -86,20 +109,24 @@ def _read_weights(name: str, weights: str | os.PathLike[str]) -> tuple[dict[str,
         return _read_coco(name), "torchvision's COCO weights"
     if weights != "bundled":
         return _read_file(Path(weights)), f"weights from {Path(weights).name}"
-    if name != BUNDLED:
-        raise WeightsError(f"{name} has no bundled weights.", f"the name {BUNDLED}", 'Try weights="coco", or None.')
-    path = bundled_path()
+    if name != BUNDLED_MODEL:
+        found = f"{name} has no bundled weights."
+        raise WeightsError(found, f"the name {BUNDLED_MODEL}", 'Try weights="coco", or None.')
+    path = bundled_weights_path()
     try:
-        story = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-        sha256, source = story["sha256"], f"bundled weights, pretrained on {story['trained_on']}"
-        right = hashlib.sha256(path.read_bytes()).hexdigest() == sha256  # before anything else looks into the file
+        about = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        sha256 = about["sha256"]
+        source = f"bundled weights, pretrained on {about['trained_on']}"
+        right = hashlib.sha256(path.read_bytes()).hexdigest() == sha256  # before the file is unpacked
     except (OSError, ValueError, KeyError, TypeError):
-        sha256, source, right = "", "", False
+        sha256 = ""
+        source = ""
+        right = False
     if not right:
         raise WeightsError(
             f"{path.name}, or the {path.stem}.json beside it, is missing or is not the file that was released.",
             f"both files, and SHA-256 {sha256 or 'as the second one states it'} of the first",
-            "Restore them: git checkout -- data_samples/weights. They come with the repository: clone it whole.",
+            "In a clone, git checkout -- seglib/weights restores them. Otherwise install seglib again.",
         )
     return _read_file(path), source
 
@@ -107,14 +134,7 @@ def _read_weights(name: str, weights: str | os.PathLike[str]) -> tuple[dict[str,
 def _read_file(path: Path) -> dict[str, torch.Tensor]:
     if not path.is_file():
         raise WeightsError(f"There are no weights at {path.name}.", "a state dict of torch.save", "Correct the path.")
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)  # refuses pickled code
-    except Exception as error:
-        raise WeightsError(
-            f"{path.name} cannot be read as weights: it is damaged, or holds code.",
-            "a state dict: names and tensors, nothing else",
-            "Copy the file again, or save model.state_dict() instead of the model.",
-        ) from error
+    state = load_tensors(path)
     tensors = isinstance(state, dict) and all(isinstance(value, torch.Tensor) for value in state.values())
     if not tensors or not all(isinstance(key, str) for key in state):
         raise WeightsError(f"{path.name} holds no state dict.", "names and tensors", "Save model.state_dict().")
@@ -133,7 +153,7 @@ def _read_coco(name: str) -> dict[str, torch.Tensor]:
 
 
 def _load(model: nn.Module, state: dict[str, torch.Tensor], source: str) -> str:
-    """Copy every tensor that fits into the model, in place; returns in words what the model starts from."""
+    """Copy every tensor that fits into the model, in place; returns a sentence on what the model starts from."""
     own = model.state_dict()
     fits = {key: value for key, value in state.items() if key in own and own[key].shape == value.shape}
     differ = {key for key in {*own, *state} - fits.keys() if not key.startswith("aux_classifier.")}
@@ -146,5 +166,5 @@ def _load(model: nn.Module, state: dict[str, torch.Tensor], source: str) -> str:
         )
     model.load_state_dict(fits, strict=False)
     parts = {"classifier.4.weight": "the last layer", "aux_classifier.0.weight": "the auxiliary head"}
-    words = " and ".join(part for key, part in parts.items() if key in own and key not in fits)
-    return f"{source}; new: {words}" if words else f"{source}; every layer is pretrained"
+    new_parts = " and ".join(part for key, part in parts.items() if key in own and key not in fits)
+    return f"{source}; new: {new_parts}" if new_parts else f"{source}; every layer is pretrained"

@@ -1,4 +1,4 @@
-"""Owns the optimizer, its parameter groups and its learning-rate schedule. Explained in 05_loss_and_optimizer."""
+"""Owns the optimizer, its parameter groups and its learning-rate schedule. Explained in 05_loss."""
 
 import math
 from collections.abc import Iterator
@@ -65,7 +65,7 @@ def parameter_groups(model: nn.Module, lr: float, head_lr: float | None = None) 
             yield {"params": parameters, "lr": rate}
 
 
-def make_schedule(optimizer: Optimizer, name: str, steps: int, warmup: int = 0) -> LRScheduler:
+def make_scheduler(optimizer: Optimizer, name: str, steps: int, warmup: int = 0) -> LRScheduler:
     """A schedule that is stepped once after each optimizer step and ends after `steps` of them.
 
     Args:
@@ -78,7 +78,7 @@ def make_schedule(optimizer: Optimizer, name: str, steps: int, warmup: int = 0) 
         TrainingError: an unknown name, or no steps left after the warm-up.
 
     Example:
-        >>> make_schedule(make_optimizer(nn.Linear(2, 1), lr=0.5), "cosine", steps=10).get_last_lr()
+        >>> make_scheduler(make_optimizer(nn.Linear(2, 1), lr=0.5), "cosine", steps=10).get_last_lr()
         [0.5]
     """
     left = steps - warmup

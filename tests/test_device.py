@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 import torch
 
-from helpers import check_message
 from seglib import device as device_module
-from seglib.device import Timer, deterministic, memory, pick_device, seed_everything
+from seglib.device import Timer, deterministic, gpu_memory, pick_device, seed_everything
 from seglib.errors import TrainingError
+from tests.support.helpers import check_message
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ def test_deterministic_can_be_switched_on_and_off():
 
 
 def test_memory_of_a_device_that_is_no_gpu_is_nothing():
-    assert memory(torch.device("cpu")) == {"now": 0, "peak": 0, "card": 0}
+    assert gpu_memory(torch.device("cpu")) == {"now": 0, "peak": 0, "card": 0}
 
 
 def test_timer_measures_its_block_and_only_that(monkeypatch):

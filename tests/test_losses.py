@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from helpers import check_message, quick
 from seglib.errors import SegError, ShapeError, TrainingError
 from seglib.losses import IGNORE_INDEX, make_loss
+from tests.support.helpers import check_message, quick
 
 BINARY = ["mse", "bce", "dice", "bce_dice"]
 ALL = [*BINARY, "cross_entropy"]

@@ -6,9 +6,9 @@ import torchmetrics.functional.classification as reference
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers import check_message, quick
 from seglib.errors import ShapeError
 from seglib.metrics import confusion_matrix, dice, iou, mean_iou, pixel_accuracy
+from tests.support.helpers import check_message, quick
 
 seeds = st.integers(0, 2**32 - 1)
 classes = st.integers(2, 6)

@@ -12,10 +12,10 @@ from torch import nn
 from torchvision.models.segmentation import DeepLabV3_MobileNet_V3_Large_Weights, deeplabv3_mobilenet_v3_large
 from torchvision.models.segmentation.fcn import FCNHead
 
-from helpers import check_message, refused
 from seglib import model as model_module
 from seglib.errors import TrainingError, WeightsError
-from seglib.model import BUNDLED, OUTPUT_STRIDE, build_deeplab, bundled_path
+from seglib.model import BUNDLED_MODEL, OUTPUT_STRIDE, build_deeplab, bundled_weights_path
+from tests.support.helpers import check_message, refused
 
 COCO_FILE = DeepLabV3_MobileNet_V3_Large_Weights.DEFAULT.url.rsplit("/", 1)[1]
 IMAGES = torch.zeros(2, 3, 48, 64)
@@ -57,12 +57,12 @@ def state(one):
 @pytest.fixture
 def bundle(tmp_path, monkeypatch, state):
     """A stand-in for the bundled weights, half precision, with its story beside it."""
-    path = tmp_path / "weights" / f"{BUNDLED}.pt"
+    path = tmp_path / "weights" / f"{BUNDLED_MODEL}.pt"
     path.parent.mkdir()
     torch.save({key: value.half() if value.is_floating_point() else value for key, value in state.items()}, path)
     story = {"sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "trained_on": "stand-in pictures", "steps": 0}
     path.with_suffix(".json").write_text(json.dumps(story))
-    monkeypatch.setattr(model_module, "bundled_path", lambda: path)
+    monkeypatch.setattr(model_module, "bundled_weights_path", lambda: path)
     return path
 
 
@@ -105,7 +105,7 @@ def test_the_output_stride_is_that_of_the_coarse_logits(one):
     with torch.inference_mode():
         one(torch.zeros(1, 3, 64, 96))
     hook.remove()
-    assert coarse == [(64 // OUTPUT_STRIDE[BUNDLED], 96 // OUTPUT_STRIDE[BUNDLED])]
+    assert coarse == [(64 // OUTPUT_STRIDE[BUNDLED_MODEL], 96 // OUTPUT_STRIDE[BUNDLED_MODEL])]
 
 
 def test_resnet50_is_built_too(capsys):
@@ -119,7 +119,7 @@ def test_resnet50_is_built_too(capsys):
 
 def test_no_weights_is_said_and_nothing_is_fetched(capsys):
     build_deeplab(weights=None)
-    assert capsys.readouterr().out == f"{BUNDLED}: random weights, nothing is pretrained.\n"
+    assert capsys.readouterr().out == f"{BUNDLED_MODEL}: random weights, nothing is pretrained.\n"
     build_deeplab(weights=None, verbose=False)
     assert capsys.readouterr().out == ""
 
@@ -219,7 +219,7 @@ def test_the_guard_does_not_stand_in_the_way_of_an_export(one):
 def test_the_same_number_of_classes_keeps_every_layer(tmp_path, state, capsys):
     torch.save(state, tmp_path / "mine.pt")
     model = build_deeplab(weights=tmp_path / "mine.pt")
-    assert capsys.readouterr().out == f"{BUNDLED}: weights from mine.pt; every layer is pretrained.\n"
+    assert capsys.readouterr().out == f"{BUNDLED_MODEL}: weights from mine.pt; every layer is pretrained.\n"
     assert same(model, state)
     assert same(build_deeplab(weights=str(tmp_path / "mine.pt"), verbose=False), state)
 
@@ -227,7 +227,7 @@ def test_the_same_number_of_classes_keeps_every_layer(tmp_path, state, capsys):
 def test_another_number_of_classes_gets_a_new_last_layer_and_says_so(tmp_path, state, capsys):
     torch.save(state, tmp_path / "mine.pt")
     model = build_deeplab(weights=tmp_path / "mine.pt", num_classes=4)
-    assert capsys.readouterr().out == f"{BUNDLED}: weights from mine.pt; new: the last layer.\n"
+    assert capsys.readouterr().out == f"{BUNDLED_MODEL}: weights from mine.pt; new: the last layer.\n"
     assert same(model, state, skip=("classifier.4.",))
     assert model.classifier[4].weight.shape[0] == 4
 
@@ -245,7 +245,7 @@ def test_one_class_after_many_gets_a_new_last_layer(tmp_path, aux, capsys):
 def test_an_auxiliary_head_without_weights_is_new_and_the_last_layer_is_not(tmp_path, state, capsys):
     torch.save(state, tmp_path / "mine.pt")
     model = build_deeplab(weights=tmp_path / "mine.pt", aux=True)
-    assert capsys.readouterr().out == f"{BUNDLED}: weights from mine.pt; new: the auxiliary head.\n"
+    assert capsys.readouterr().out == f"{BUNDLED_MODEL}: weights from mine.pt; new: the auxiliary head.\n"
     assert same(model, state)
 
 
@@ -328,7 +328,7 @@ def test_missing_weights_are_refused(tmp_path, monkeypatch, path):
 
 def test_the_bundled_weights_are_the_default_and_tell_their_story(bundle, state, capsys):
     build_deeplab()
-    wanted = f"{BUNDLED}: bundled weights, pretrained on stand-in pictures; every layer is pretrained.\n"
+    wanted = f"{BUNDLED_MODEL}: bundled weights, pretrained on stand-in pictures; every layer is pretrained.\n"
     assert capsys.readouterr().out == wanted
     build_deeplab(num_classes=4, weights="bundled")
     assert capsys.readouterr().out.endswith("stand-in pictures; new: the last layer.\n")
@@ -369,11 +369,11 @@ def test_the_sum_is_checked_before_the_file_is_opened(bundle, monkeypatch):
 def test_no_other_model_has_bundled_weights():
     with pytest.raises(WeightsError) as caught:
         build_deeplab("deeplabv3_resnet50", verbose=False)
-    check_message(caught.value, "deeplabv3_resnet50", "coco", BUNDLED)
+    check_message(caught.value, "deeplabv3_resnet50", "coco", BUNDLED_MODEL)
 
 
 def test_the_weights_in_the_repository_are_whole_and_load(capsys):
-    path = bundled_path()
+    path = bundled_weights_path()
     assert path.parts[-3:] == ("data_samples", "weights", "deeplabv3_mobilenet_v3_large.pt")
     story = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     assert hashlib.sha256(path.read_bytes()).hexdigest() == story["sha256"]
@@ -402,14 +402,14 @@ def coco_file():
 def test_coco_weights_are_loaded_the_way_torchvision_does(coco_file, aux, capsys):
     torch.save(aux.state_dict(), coco_file)
     model = build_deeplab(weights="coco", num_classes=21, aux=True)
-    assert capsys.readouterr().out == f"{BUNDLED}: torchvision's COCO weights; every layer is pretrained.\n"
+    assert capsys.readouterr().out == f"{BUNDLED_MODEL}: torchvision's COCO weights; every layer is pretrained.\n"
     assert same(model, aux.state_dict())
 
 
 def test_coco_weights_for_one_class_get_a_new_last_layer(coco_file, aux, capsys):
     torch.save(aux.state_dict(), coco_file)
     model = build_deeplab(weights="coco")
-    assert capsys.readouterr().out == f"{BUNDLED}: torchvision's COCO weights; new: the last layer.\n"
+    assert capsys.readouterr().out == f"{BUNDLED_MODEL}: torchvision's COCO weights; new: the last layer.\n"
     assert model.aux_classifier is None
     assert torch.equal(model.backbone["0"][0].weight, aux.backbone["0"][0].weight)
 
@@ -424,7 +424,7 @@ def test_coco_weights_that_cannot_be_fetched(monkeypatch, tmp_path, failure):
     monkeypatch.setattr(torch.hub, "download_url_to_file", fail)
     with pytest.raises(WeightsError) as caught:
         build_deeplab(weights="coco", verbose=False)
-    check_message(caught.value, BUNDLED, "network", 'weights="bundled"', never=tmp_path)
+    check_message(caught.value, BUNDLED_MODEL, "network", 'weights="bundled"', never=tmp_path)
 
 
 def test_a_damaged_download_is_refused(coco_file, aux, tmp_path):

@@ -5,15 +5,15 @@ import pytest
 import torch
 from torch import nn
 
-from helpers import TinyModel, check_message
 from seglib.errors import TrainingError
-from seglib.optim import make_optimizer, make_schedule, parameter_groups
+from seglib.optim import make_optimizer, make_scheduler, parameter_groups
+from tests.support.helpers import TinyModel, check_message
 
 
 def rates(name: str, steps: int, warmup: int = 0, lr: float = 1.0) -> list[float]:
     """The learning rate of each step of a training, and the one after the last."""
     optimizer = make_optimizer(TinyModel(), lr=lr)
-    schedule = make_schedule(optimizer, name, steps, warmup)
+    schedule = make_scheduler(optimizer, name, steps, warmup)
     found = []
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -168,7 +168,7 @@ def test_no_step_has_no_rate_and_after_the_last_there_is_none(name):
 @pytest.mark.parametrize("warmup", [0, 3])
 def test_a_training_that_goes_on_longer_does_not_rise_again(name, warmup):
     optimizer = make_optimizer(TinyModel(), lr=1.0)
-    schedule = make_schedule(optimizer, name, 8, warmup)
+    schedule = make_scheduler(optimizer, name, 8, warmup)
     for _ in range(16):
         optimizer.step()
         schedule.step()
@@ -177,7 +177,7 @@ def test_a_training_that_goes_on_longer_does_not_rise_again(name, warmup):
 
 def test_both_groups_follow_the_schedule_at_their_own_rate():
     optimizer = make_optimizer(TinyModel(), lr=1.0, head_lr=10.0)
-    schedule = make_schedule(optimizer, "poly", 6, warmup=2)
+    schedule = make_scheduler(optimizer, "poly", 6, warmup=2)
     for _ in range(6):
         first, second = (group["lr"] for group in optimizer.param_groups)
         assert second == pytest.approx(10 * first)
@@ -190,5 +190,5 @@ def test_both_groups_follow_the_schedule_at_their_own_rate():
 )
 def test_a_schedule_that_cannot_be_is_refused(name, steps, warmup):
     with pytest.raises(TrainingError) as caught:
-        make_schedule(make_optimizer(TinyModel()), name, steps, warmup)
+        make_scheduler(make_optimizer(TinyModel()), name, steps, warmup)
     check_message(caught.value, f'"{name}"', str(steps), str(warmup), "constant, poly, cosine", "len(train_dataloader)")

@@ -1,0 +1,1 @@
+"""The commands of `python -m seglib`. Explained in 14_many_gpus."""

@@ -1,0 +1,99 @@
+"""Owns `ByteDataset`: images and masks as bytes, kept in memory from the second epoch on. Explained in 08_cuda."""
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torchvision import tv_tensors
+from torchvision.transforms.v2 import functional as F
+
+from seglib.data.dataset import CustomDataset, check_same_size
+from seglib.data.image_io import load_image_tensor, load_mask
+from seglib.data.shared_cache import SharedCache
+from seglib.data.transforms import NOTES_SIZE, Size, check_size
+
+
+class ByteDataset(CustomDataset):
+    """`CustomDataset` at one size and in bytes; the engine normalises them on the device, by `finish`.
+
+    The same pictures as with `image_transform` and `mask_transform`, within 2 of 255 steps, masks exactly; the same
+    checks and errors. An image takes a quarter of the memory of floats, on its way through workers and to a GPU.
+
+    Args:
+        image_folder, mask_folder, classes: as in `CustomDataset`.
+        size: (height, width) in pixels.
+        joint_transform: called with image and mask together, as in `CustomDataset`, after the resizing.
+        portrait: as in `image_transform`.
+        cache_gib: from the second epoch on, pictures come from memory, up to so many GiB; 0 for none. A file that has
+            changed is read anew. Subsets share the cache.
+
+    Shape:
+        `dataset[idx]` is an image, uint8 (3, height, width), and its mask, uint8: (1, height, width) of 0 and 1, or
+        with `classes` (height, width) of labels. With a joint transform, whatever that returns.
+
+    Raises:
+        ShapeError: `size` is none.
+        TrainingError: the cache has no room for a single picture.
+
+    Example:
+        >>> image, mask = ByteDataset("data_samples/images", "data_samples/masks", (240, 320))[0]
+        >>> image.dtype, tuple(image.shape), tuple(mask.shape)
+        (torch.uint8, (3, 240, 320), (1, 240, 320))
+    """
+
+    def __init__(
+        self,
+        image_folder: str | os.PathLike[str],
+        mask_folder: str | os.PathLike[str],
+        size: Size = NOTES_SIZE,
+        *,
+        joint_transform: Callable | None = None,
+        classes: Sequence[str] | None = None,
+        portrait: bool = False,
+        cache_gib: float = 0.0,
+    ):
+        check_size(size, portrait)
+        super().__init__(image_folder, mask_folder, classes=classes)
+        self.size = size
+        self.transform_after_resize = joint_transform
+        self.cache = SharedCache(self.image_filenames, size, cache_gib) if cache_gib else None
+
+    def __getitem__(self, idx: int) -> tuple[Any, Any]:
+        if not -len(self) <= idx < len(self):
+            return super().__getitem__(idx)  # raises the error that says what is wrong
+        pixels, labels = self._read(idx)  # (3, H, W), (H, W)
+        if self.transform_after_resize:
+            return self.transform_after_resize(tv_tensors.Image(pixels), tv_tensors.Mask(labels))
+        return pixels, labels[None] if self.classes is None else labels
+
+    def _read(self, idx: int) -> tuple[Tensor, Tensor]:
+        """Image and labels at the size of the dataset, uint8 (3, H, W) and (H, W), from the cache or from the files."""
+        name = self.image_filenames[idx]
+        image_path = self.image_folder / name
+        mask_path = self.mask_folder / self.mask_filenames[idx]
+        modified = None
+        if self.cache and image_path.is_file() and mask_path.is_file():
+            modified = image_path.stat().st_mtime_ns, mask_path.stat().st_mtime_ns
+            cached = self.cache.get(name, modified)  # (4, H, W)
+            if cached is not None:
+                return cached[:3], cached[3]
+        pixels, labels = self._decode(image_path, mask_path)
+        if self.cache and modified:
+            self.cache.put(name, modified, torch.cat([pixels, labels[None]]))
+        return pixels, labels
+
+    def _decode(self, image_path: Path, mask_path: Path) -> tuple[Tensor, Tensor]:
+        image = load_image_tensor(image_path)
+        mask = load_mask(mask_path, self.classes)
+        check_same_size((image.shape[-1], image.shape[-2]), mask.size, image_path, mask_path)
+        return F.resize(image, list(self.size), antialias=True), self._labels(mask)
+
+    def _labels(self, mask: Image.Image) -> Tensor:
+        """The mask at the size of the dataset, uint8 (height, width)."""
+        labels = np.array(mask.resize(self.size[::-1], Image.Resampling.NEAREST))  # PIL wants (width, height)
+        return torch.from_numpy(labels // 255 if self.classes is None else labels)

@@ -1,0 +1,148 @@
+"""Owns what happens to image and mask between file and model: size, dtype, range. Explained in 02_transforms."""
+
+import functools
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+from torchvision import transforms, tv_tensors
+from torchvision.transforms import InterpolationMode, v2
+
+from seglib.data.image_io import IGNORE_INDEX
+from seglib.data.normalization import IMAGENET_MEAN, IMAGENET_STD
+from seglib.errors import ShapeError
+
+Size = tuple[int, int]  # (height, width) in pixels
+NOTES_SIZE: Size = (960, 1280)  # the notes' "1280x960"
+
+
+def image_transform(size: Size = NOTES_SIZE, portrait: bool = False) -> Callable:
+    """The notes' `transform`: resize, to tensor, normalise.
+
+    Args:
+        size: (height, width) in pixels.
+        portrait: allow a size higher than wide; without it, that is taken for (width, height), an error.
+
+    Shape:
+        PIL "RGB" in, float32 (3, height, width) out, normalised: about -2.1 to 2.6.
+
+    Example:
+        >>> from PIL import Image
+        >>> image_transform((240, 320))(Image.new("RGB", (1280, 960))).shape
+        torch.Size([3, 240, 320])
+    """
+    check_size(size, portrait)
+    steps = [transforms.Resize(size), transforms.ToTensor(), transforms.Normalize(IMAGENET_MEAN, IMAGENET_STD)]
+    return transforms.Compose(steps)
+
+
+def mask_transform(size: Size = NOTES_SIZE, portrait: bool = False) -> Callable:
+    """The notes' `mask_transform` for binary masks; each new pixel copies one old pixel, so no value is invented.
+
+    Shape:
+        PIL "L" of 0 and 255 in, float32 (1, height, width) of 0.0 and 1.0 out.
+
+    Example:
+        >>> from PIL import Image
+        >>> mask_transform((2, 2))(Image.new("L", (4, 4), 255)).unique()
+        tensor([1.])
+    """
+    check_size(size, portrait)
+    return transforms.Compose([transforms.Resize(size, InterpolationMode.NEAREST), transforms.ToTensor()])
+
+
+def class_mask_transform(size: Size = NOTES_SIZE, portrait: bool = False) -> Callable:
+    """As `mask_transform`, for masks of class labels, which must stay whole numbers.
+
+    Shape:
+        PIL "L" of labels in, int64 (height, width) of the same labels out.
+    """
+    check_size(size, portrait)
+    return transforms.Compose([transforms.Resize(size, InterpolationMode.NEAREST), transforms.PILToTensor(), _labels])
+
+
+def joint_transform(
+    size: Size, train: bool, classes: Sequence[str] | None = None, portrait: bool = False, *, as_bytes: bool = False
+) -> Callable:
+    """Image and mask through the same scale, crop and flip; colour for the image only.
+
+    Args:
+        size: (height, width) of what comes out.
+        train: True changes each picture at random (scale 0.7 to 1.5, colour, crop, flip); False only resizes.
+        classes, portrait: as in `CustomDataset` and `image_transform`.
+        as_bytes: image and mask stay uint8, for `finish` to make of them what is said below.
+
+    Shape:
+        In: image uint8 (3, H, W), mask uint8 (H, W), both tv_tensors.
+        Out: image float32 (3, height, width), normalised; mask float32 (1, height, width) of 0.0 and 1.0, or int64
+        (height, width) of labels. Where a crop reaches over the edge, the image is black and the mask is 255: ignored.
+    """
+    check_size(size, portrait)
+    steps: list[Callable] = [functools.partial(_rescale, size=size, scales=(0.7, 1.5) if train else (1.0, 1.0))]
+    if train:
+        steps += [
+            v2.ColorJitter(brightness=0.3, contrast=0.3, saturation=0.3),  # hue would cost more than these three
+            v2.RandomCrop(size, pad_if_needed=True, fill={tv_tensors.Mask: IGNORE_INDEX, "others": 0}),
+            v2.RandomHorizontalFlip(),
+        ]
+    dtypes = {tv_tensors.Image: torch.float32, tv_tensors.Mask: torch.float32 if classes is None else torch.int64}
+    if not as_bytes:  # Normalize leaves masks alone
+        steps += [v2.ToDtype(dtypes | {"others": None}, scale=True), v2.Normalize(IMAGENET_MEAN, IMAGENET_STD)]
+    return v2.Compose([*steps, v2.ToPureTensor(), *([_add_channel] if classes is None else [])])
+
+
+def _rescale(image: Tensor, mask: Tensor, size: Size, scales: tuple[float, float]) -> tuple[Tensor, Tensor]:
+    """Resize both to `size` times one random scale. By hand, for v2.ScaleJitter takes (width, height) for the size."""
+    low, high = scales
+    scale = low + (high - low) * torch.rand(()).item() if low < high else low
+    new = (max(1, round(size[0] * scale)), max(1, round(size[1] * scale)))
+    return v2.functional.resize(image, list(new)), tv_tensors.Mask(resize_labels(mask, new))
+
+
+def check_size(size: Size, portrait: bool = False) -> None:
+    """Raise a `ShapeError` unless `size` is (height, width) in pixels, and not higher than wide unless `portrait`."""
+    if not (isinstance(size, tuple | list) and len(size) == 2 and all(isinstance(n, int) and n > 0 for n in size)):
+        raise ShapeError(
+            f"size = {size!r}",
+            "(height, width), two whole numbers of pixels; the notes' 1280x960 is (960, 1280)",
+            "Give both. A single number would keep each picture's shape, and pictures of two shapes make no batch.",
+        )
+    if size[0] > size[1] and not portrait:
+        raise ShapeError(
+            f"size = {tuple(size)} is {size[1]} wide and {size[0]} high, a size for portrait pictures.",
+            f"(height, width): for pictures {size[0]} wide and {size[1]} high that is {(size[1], size[0])}",
+            "Exchange the two numbers. If most of your pictures are higher than wide, add portrait=True.",
+        )
+
+
+def _labels(mask: Tensor) -> Tensor:
+    return mask[0].long()  # (1, H, W) -> (H, W)
+
+
+def _add_channel(image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    return image, mask[None]  # (H, W) -> (1, H, W), the shape of the model's output
+
+
+def resize_labels(mask: Tensor, size: tuple[int, int]) -> Tensor:
+    """Resize a mask: each new pixel copies the one old pixel that lies under its centre.
+
+    Pillow does the same. Torch's "nearest" copies the upper left one of those that a new pixel covers, and so moves the
+    mask against its image by up to half a new pixel.
+
+    Args:
+        mask: of any dtype.
+        size: (height, width) in pixels.
+
+    Shape:
+        (..., H, W) in, (..., height, width) of the same dtype out.
+
+    Example:
+        >>> resize_labels(torch.tensor([[0, 0, 3, 3]]), (1, 8))
+        tensor([[0, 0, 0, 0, 3, 3, 3, 3]])
+    """
+    # The centre of new pixel i lies at (i + 1/2) * old / new. Computed in whole numbers, so without rounding errors.
+    rows, columns = (
+        (torch.arange(new, device=mask.device) * 2 + 1) * old // (2 * new)
+        for new, old in zip(size, mask.shape[-2:], strict=True)
+    )
+    return mask.index_select(-2, rows).index_select(-1, columns)  # (..., height, width)

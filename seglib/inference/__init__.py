@@ -1,0 +1,1 @@
+"""From a photograph to its mask. Explained in 11_predict."""

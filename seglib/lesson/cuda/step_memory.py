@@ -1,0 +1,129 @@
+"""Owns what a training step takes, memory and operations, counted on the model without computing it. See 08_cuda."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor, nn
+
+from seglib.inference.palette import BLUE, GREEN, ORANGE, SKY_BLUE
+from seglib.lesson.common.figures import new_figure, styled
+from seglib.model import build_deeplab
+
+GIB = 2**30
+CARDS = (8, 15, 24, 80)  # GiB that are free on a small gaming card, a T4 in Colab, a large gaming card, an A100
+PART_COLOURS = {"weights": BLUE, "gradients": ORANGE, "Adam": GREEN, "activations": SKY_BLUE}
+
+
+@dataclass(frozen=True)
+class StepMemory:
+    """Bytes of a training step in float32: three parts that every batch needs, and one that grows with the batch."""
+
+    weights: int
+    gradients: int
+    adam: int
+    activations_of_a_picture: int
+
+    def parts(self, batch: int) -> dict[str, int]:
+        """The four parts in bytes, by name."""
+        activations = batch * self.activations_of_a_picture
+        return {"weights": self.weights, "gradients": self.gradients, "Adam": self.adam, "activations": activations}
+
+    def total(self, batch: int) -> int:
+        """All parts together, in bytes."""
+        return sum(self.parts(batch).values())
+
+    def largest_batch(self, gib: float) -> int:
+        """How many pictures fit; 0 or 1 means none in training mode, for the ASPP needs two."""
+        return max(0, int(gib * GIB - self.total(0)) // self.activations_of_a_picture)
+
+
+def step_memory(name: str, size: tuple[int, int]) -> StepMemory:
+    """Count what a training step of a DeepLab keeps, in float32, with Adam.
+
+    Nothing is computed: on torch's device "meta" tensors have a shape and no numbers, so a large picture costs nothing.
+
+    Args:
+        name: as in `build_deeplab`.
+        size: (height, width) of a picture.
+    """
+    model = build_deeplab(name, weights=None, verbose=False).to("meta").train()
+    two, three = (saved_bytes(model, torch.empty(count, 3, *size, device="meta")) for count in (2, 3))
+    weights = sum(tensor.nbytes for tensor in (*model.parameters(), *model.buffers()))
+    gradients = sum(parameter.nbytes for parameter in model.parameters() if parameter.requires_grad)
+    return StepMemory(weights, gradients, 2 * gradients, three - two)
+
+
+def saved_bytes(model: nn.Module, images: Tensor) -> int:
+    """Bytes that the forward pass of a model, and a loss, keep for the backward pass; weights not counted.
+
+    torch calls a hook for each tensor that it keeps; one that is kept twice counts once. On the device "meta" the
+    count is the same as on a CPU.
+    """
+    own = {tensor.untyped_storage()._cdata for tensor in (*model.parameters(), *model.buffers())}
+    kept: dict[int, Any] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage._cdata not in own:
+            kept[storage._cdata] = storage
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        (model(images)["out"] ** 2).mean()
+    return sum(storage.nbytes() for storage in kept.values())
+
+
+def operations(name: str, size: tuple[int, int]) -> float:
+    """Multiplications and additions of one picture's forward and backward pass, counted on the device "meta".
+
+    Each number that a convolution gives out is a sum of as many products as one of its filters has weights. The way
+    back takes the same again for the weights, and for what came in, except in the first layer: nobody asks for the
+    gradient of the picture. (torch's own counter takes grouped convolutions for dense ones on the way back.)
+
+    Args:
+        name: as in `build_deeplab`.
+        size: (height, width) of the picture.
+    """
+    model = build_deeplab(name, weights=None, verbose=False).to("meta").train()
+    products: list[float] = []
+
+    def count(layer: nn.Module, inputs: object, output: Tensor) -> None:
+        products.append(output.numel() / 2 * layer.weight[0].numel())  # type: ignore[index]
+
+    for layer in [part for part in model.modules() if isinstance(part, nn.Conv2d)]:
+        layer.register_forward_hook(count)
+    model(torch.empty(2, 3, *size, device="meta"))
+    return 2 * (3 * sum(products) - products[0])
+
+
+@styled
+def memory_bars(memories: Mapping[str, StepMemory], batches: Sequence[int], cards: Sequence[int] = CARDS) -> Figure:
+    """Draw the parts on top of each other, a bar for each batch size, with a line where each card is full.
+
+    Args:
+        memories: title of a panel -> what a step keeps there.
+        batches: numbers of pictures.
+        cards: GiB of each; drawn where they are within reach.
+    """
+    figure, (panels,) = new_figure(1, len(memories), 8.0, 3.8)
+    places = list(range(len(batches)))
+    for panel, (axes, (title, memory)) in enumerate(zip(panels, memories.items(), strict=True)):
+        below = [0.0] * len(batches)
+        for part, colour in PART_COLOURS.items():
+            heights = [memory.parts(batch)[part] / GIB for batch in batches]
+            label = None if panel else part
+            axes.bar(places, heights, 0.55, bottom=below, color=colour, label=label)
+            below = [low + height for low, height in zip(below, heights, strict=True)]
+        top = 1.15 * max(below)
+        for card in cards:
+            if card <= top:
+                axes.axhline(card, color="black", linestyle="--", linewidth=1)
+                axes.annotate(f"{card} GiB", (-0.65, card), va="bottom", fontsize=10)
+        axes.set_xticks(places, [str(batch) for batch in batches])
+        axes.set(title=title, xlabel="pictures in a batch", ylabel="GiB", ylim=(0, top))
+        axes.set_xlim(-0.7, len(batches) - 0.5)
+    figure.legend(loc="outside upper center", ncols=4, frameon=False)
+    return figure

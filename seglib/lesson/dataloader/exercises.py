@@ -1,0 +1,108 @@
+"""Owns the exercise checks of 03_dataloader: sizes of batches, a batch from pairs, a split by scene."""
+
+from typing import Any
+
+import torch
+
+from seglib.lesson.common.exercise import Attempt, NotYet, describe, exercise
+
+
+@exercise
+def check_batch_sizes(my_sizes: Attempt) -> str:
+    """Check `my_sizes(count, batch_size, drop_last)`: the sizes of all batches of an epoch, as a list."""
+    for count, batch_size, drop_last in (
+        (10, 4, False),
+        (10, 4, True),
+        (8, 4, False),
+        (8, 4, True),
+        (3, 4, False),
+        (3, 4, True),
+    ):
+        given = f"{count} pictures, batch_size={batch_size}, drop_last={drop_last}"
+        got = my_sizes(count, batch_size, drop_last, given=given)
+        full, rest = [batch_size] * (count // batch_size), count % batch_size
+        wanted = full + ([rest] if rest and not drop_last else [])
+        if not isinstance(got, list | tuple):
+            raise NotYet(f"a list of sizes is expected, such as [4, 4, 2]; this is {describe(got)}.")
+        if list(got) != wanted:
+            raise NotYet(f"{given}: {_sizes_hint(list(got), full, rest, drop_last)}")
+    return "Full batches first, and the rest at the end, unless it is dropped."
+
+
+def _sizes_hint(got: list[Any], full: list[int], rest: int, drop_last: bool) -> str:
+    if drop_last and rest and got == [*full, rest]:
+        return f"the last batch of {rest} is not full, and drop_last leaves it out."
+    if not drop_last and rest and got == full:
+        return f"{rest} pictures are in no batch. Without drop_last the last batch holds the rest."
+    if got == [*full, 0]:
+        return "there is a batch of 0 pictures at the end. Where nothing is left over, there is no further batch."
+    if not drop_last and rest and full and got == [full[0]] * (len(full) + 1):
+        return f"the last batch has {full[0]}, more than are left: that is the notes' `count += 4`."
+    return f"the sizes are {[*full, rest] if rest and not drop_last else full}, and yours are {str(got)[:60]}."
+
+
+@exercise
+def check_collate(my_collate: Attempt) -> str:
+    """Check `my_collate(pairs)`: (image, mask) pairs in, one tensor of images and one of masks out."""
+    draw = torch.Generator().manual_seed(0)
+    for count in (2, 1):
+        pairs = [
+            (torch.rand(3, 4, 6, generator=draw), torch.rand(1, 4, 6, generator=draw).round()) for _ in range(count)
+        ]
+        given = f"{count} pairs of images (3, 4, 6) and masks (1, 4, 6)"
+        got = my_collate(list(pairs), given=given)
+        if not isinstance(got, list | tuple) or len(got) != 2:
+            raise NotYet(f"two tensors are expected, images and masks; this is {describe(got)}.")
+        for what, ours, place in (("images", got[0], 0), ("masks", got[1], 1)):
+            _check_stack(what, ours, [pair[place] for pair in pairs])
+    return "Each picture keeps its shape; the new dimension in front counts them."
+
+
+def _check_stack(what: str, got: Any, tensors: list[torch.Tensor]) -> None:
+    wanted = torch.stack(tensors)  # (N, C, H, W)
+    if not isinstance(got, torch.Tensor):
+        raise NotYet(f"the {what} are {describe(got)}, not one tensor. torch.stack makes one of a list of them.")
+    if len(tensors) > 1 and got.shape == torch.cat(tensors).shape:
+        raise NotYet(
+            f"the {what} have shape {tuple(got.shape)}: torch.cat puts them end to end along a dimension that is "
+            f"there already. torch.stack adds a new one: {tuple(wanted.shape)}."
+        )
+    if got.shape != wanted.shape:
+        raise NotYet(f"the {what} have shape {tuple(got.shape)}; {tuple(wanted.shape)} is wanted, N in front.")
+    if not torch.equal(got, wanted):
+        mixed = "They are in another order than the pairs." if len(tensors) > 1 else "Stack them as they are."
+        raise NotYet(f"the {what} have the right shape and other values. {mixed}")
+
+
+@exercise
+def check_split_by_scene(my_split: Attempt) -> str:
+    """Check `my_split(stems, validation_scenes)`: (train, validation), all pictures of a scene on one side."""
+    stems = ["apples_1", "apples_2", "bowl_1", "kitchen_table_1", "kitchen_table_2", "kitchen_table_3", "lamp_1"]
+    for scenes in (["apples"], ["kitchen_table", "lamp"]):
+        got = my_split(list(stems), list(scenes), given=f"seven stems and the validation scenes {scenes}")
+        if not isinstance(got, list | tuple) or len(got) != 2:
+            raise NotYet(f"two lists are expected, train and validation; this is {describe(got)}.")
+        try:
+            train, validation = [str(stem) for stem in got[0]], [str(stem) for stem in got[1]]
+        except TypeError:
+            raise NotYet("two lists of stems are expected, train and validation.") from None
+        wanted = [stem for stem in stems if stem.rpartition("_")[0] in scenes]
+        if sorted(train) == wanted:
+            raise NotYet("the two sides are exchanged: train comes first.")
+        if not validation:
+            raise NotYet(f"no picture is in validation. The scene of 'kitchen_table_2' is 'kitchen_table': {_CUT}")
+        if lost := sorted(set(stems) - set(train) - set(validation)):
+            raise NotYet(f"{', '.join(lost)}: on neither side. Every picture belongs to one of the two.")
+        if both := sorted(set(train) & set(validation)):
+            raise NotYet(f"{', '.join(both)}: on both sides. That is the leak that we want to close.")
+        for scene in scenes:
+            here = [stem for stem in train if stem.rpartition("_")[0] == scene]
+            if here:
+                raise NotYet(f"{', '.join(here)}: trained on, though {scene!r} is a scene for validation. {_CUT}")
+        if sorted(validation) != wanted:
+            extra = sorted(set(validation) - set(wanted))
+            raise NotYet(f"{', '.join(extra)}: in validation, though of another scene. {_CUT}")
+    return "All pictures of a scene are on one side, so no twin is on the other."
+
+
+_CUT = "A stem is cut at its last underscore: stem.rpartition('_')[0]."

@@ -1,0 +1,91 @@
+"""Owns the charts of 03_dataloader: where an epoch's time goes, what workers bring, what a leaking split promises."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from seglib.inference.palette import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY_BLUE, VERMILLION, YELLOW
+from seglib.lesson.common.figures import new_figure, styled
+
+# Loading in light colours, the training step in dark ones; neighbours differ in lightness too.
+PART_COLOURS = {
+    "decode": ORANGE,
+    "resize": YELLOW,
+    "augment": SKY_BLUE,
+    "normalise": "#DDDDDD",
+    "collate": PURPLE,
+    "forward": GREEN,
+    "backward": BLUE,
+    "step": BLACK,
+}
+
+
+@styled
+def epoch_parts(epochs: Mapping[str, Mapping[str, float]]) -> Figure:
+    """Draw where the time of an epoch goes, a bar for each epoch, cut into its parts.
+
+    Args:
+        epochs: name of the bar -> {part: seconds}; the parts are those of `PART_COLOURS`, in their order.
+    """
+    figure, ((axes,),) = new_figure(1, 1, 8.0, 1.4 + 0.7 * len(epochs))
+    ends = np.zeros(len(epochs))
+    for part, colour in PART_COLOURS.items():
+        seconds = np.array([parts.get(part, 0.0) for parts in epochs.values()])
+        axes.barh(list(epochs), seconds, left=ends, color=colour, label=part)  # no edges: they hide thin parts
+        ends += seconds
+    for place, end in enumerate(ends):
+        axes.text(end, place, f" {end:.1f} s", va="center")
+    axes.invert_yaxis()
+    axes.set(xlabel="seconds of one epoch, 32 pictures", xlim=(0, ends.max() * 1.12))
+    axes.set_ylabel("files on the disk")
+    figure.legend(loc="outside upper center", ncols=8, frameon=False, handlelength=0.9, columnspacing=1.0)
+    return figure
+
+
+@styled
+def worker_bars(panels: Mapping[str, Mapping[str, Sequence[float]]], workers: Sequence[int] = (0, 1, 2)) -> Figure:
+    """Draw what workers bring: a panel for each kind of epoch, a group of bars for each number of workers.
+
+    Args:
+        panels: title -> {name in the legend: seconds, one value for each number of workers}.
+        workers: the numbers along the x axis.
+    """
+    figure, (places,) = new_figure(1, len(panels), 8.0, 3.2)
+    for panel, (axes, (title, series)) in enumerate(zip(places, panels.items(), strict=True)):
+        wide = 0.84 / len(series)
+        for number, (name, seconds) in enumerate(series.items()):
+            x = np.arange(len(workers)) + (number - (len(series) - 1) / 2) * wide
+            colour = (ORANGE, SKY_BLUE, GREEN)[number]
+            bars = axes.bar(x, seconds, wide * 0.94, color=colour, label=name if panel == 0 else None)
+            axes.bar_label(bars, [f"{value:.2f}" for value in seconds], padding=2, fontsize=9)
+        axes.set_xticks(range(len(workers)), [str(count) for count in workers])
+        axes.set(title=title, xlabel="workers", ylabel="seconds of one epoch")
+        axes.margins(y=0.12)
+    figure.legend(loc="outside upper center", ncols=3, frameon=False)
+    return figure
+
+
+@styled
+def leak_dots(scores: Mapping[str, Mapping[str, Sequence[float]]]) -> Figure:
+    """Draw IoU figures as dots, one a seed, with a line at their mean: what each split promises and what it keeps.
+
+    Args:
+        scores: name of the training pictures -> {name of the pictures that were measured: one IoU a seed}.
+    """
+    figure, ((axes,),) = new_figure(1, 1, 8.0, 3.4)
+    kinds = list(dict.fromkeys(kind for row in scores.values() for kind in row))
+    for number, kind in enumerate(kinds):
+        colour, marker = (VERMILLION, BLUE, GREEN)[number], "osD"[number]
+        axes.plot([], [], marker, color=colour, label=kind)
+        for place, row in enumerate(scores.values()):
+            if values := row.get(kind):
+                x, mean = place + (number - (len(kinds) - 1) / 2) * 0.32, float(np.mean(values))
+                axes.plot(x + np.linspace(-0.04, 0.04, len(values)), values, marker, color=colour, markersize=6)
+                axes.hlines(mean, x - 0.08, x + 0.08, color=colour, linewidth=2)
+                axes.text(x + 0.09, mean, f"{mean:.2f}", va="center", color=colour)
+    axes.set_xticks(range(len(scores)), list(scores))
+    low, high = axes.get_ylim()
+    axes.set(xlabel="trained on", ylabel="IoU (0 to 1)", xlim=(-0.5, len(scores) - 0.38), ylim=(low, high + 0.02))
+    figure.legend(loc="outside upper center", ncols=len(kinds), frameon=False, title="IoU measured on")
+    return figure

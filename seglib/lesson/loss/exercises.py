@@ -1,0 +1,89 @@
+"""Owns the exercise checks of 05_loss: a loss that ignores 255, Dice as a loss, momentum by hand."""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+from seglib.lesson.common.exercise import Attempt, NotYet, close, describe, exercise, number
+
+_OUTPUTS = torch.tensor([0.2, 0.9, 0.4, -0.5, 1.2, 0.7, 3.0, -2.0]).view(2, 1, 2, 2)
+_MASKS = torch.tensor([0.0, 1.0, 1.0, 0.0, 255.0, 1.0, 255.0, 0.0]).view(2, 1, 2, 2)
+_PROBABILITIES = torch.tensor([0.9, 0.2, 0.6, 0.1, 0.3, 0.8]).view(2, 1, 1, 3)
+_FRUIT = torch.tensor([1.0, 0.0, 1.0, 0.0, 1.0, 1.0]).view(2, 1, 1, 3)
+
+
+@exercise
+def check_known_pixels(my_loss: Attempt) -> str:
+    """Check `my_loss(outputs, masks)`: the mean squared error of the pixels that are not 255; 0 if there is none."""
+    none = torch.full_like(_MASKS, 255.0)
+    for masks in (_MASKS.clamp(max=1), _MASKS, none):
+        known = masks != 255
+        given = f"8 pixels, {int((~known).sum())} of them 255"
+        moving = _OUTPUTS.clone().requires_grad_()
+        result = my_loss(moving, masks.clone(), given=given)
+        squares = (_OUTPUTS - masks) ** 2
+        count = max(int(known.sum()), 1)
+        ours, background = squares[known].sum().item(), _OUTPUTS[~known].square().sum().item()
+        typical = [
+            (
+                squares.mean().item(),
+                "255 is taken for a number, and its squared error is huge. Leave these pixels out.",
+            ),
+            (ours / 8, "you leave out the pixels of 255 and divide by all pixels. Divide by those that count."),
+            ((ours + background) / 8, "255 counts as background here. It means that nobody can say: leave it out."),
+            (ours, "this is the sum. Divide it by the number of pixels that count."),
+        ]
+        if not known.any():
+            typical.append((float("nan"), "no pixel counts, and 0 / 0 is NaN. One NaN ends a training: give back 0."))
+        _one_loss(result, moving, ours / count, typical, given, needs_gradient=bool(known.any()))
+    return "The pixels that count, divided by their number, and 0 where there is none."
+
+
+@exercise
+def check_dice_loss(my_dice_loss: Attempt) -> str:
+    """Check `my_dice_loss(probabilities, masks)`: 1 - (2 I + 1) / (P + T + 1), sums over the whole batch."""
+    for masks in (_FRUIT, torch.zeros_like(_FRUIT)):
+        given = f"6 probabilities and a mask with {int(masks.sum())} pixels of fruit"
+        moving = _PROBABILITIES.clone().requires_grad_()
+        result = my_dice_loss(moving, masks.clone(), given=given)
+        both, ours, truth = ((_PROBABILITIES * masks).sum().item(), _PROBABILITIES.sum().item(), masks.sum().item())
+        hard = (_PROBABILITIES > 0.5).float()
+        cut = (2 * (hard * masks).sum().item() + 1) / (hard.sum().item() + truth + 1)
+        each = [
+            1 - (2 * (p * m).sum().item() + 1) / ((p + m).sum().item() + 1)
+            for p, m in zip(_PROBABILITIES, masks, strict=True)
+        ]
+        dice = (2 * both + 1) / (ours + truth + 1)
+        typical = (
+            (dice, "this is Dice itself, which is 1 when all is right. A loss gets smaller: 1 - Dice."),
+            (1 - cut, "you cut the probabilities at a threshold. A step has no slope, so nothing could be learned."),
+            (1 - 2 * both / (ours + truth), "the two 1s are missing. With them an empty mask costs little, not 1."),
+            (1 - (both + 1) / (ours + truth + 1), "the shared part counts twice in Dice: 2 * I."),
+            (
+                1 - (both + 1) / (ours + truth - both + 1),
+                "this is IoU as a loss. Dice divides by the sum of the areas.",
+            ),
+            (sum(each) / 2, "this is the mean over the pictures. Sum over the whole batch first, then divide once."),
+        )
+        _one_loss(result, moving, 1 - dice, typical, given)
+    return "Twice the shared part, divided by the sum of both, taken from 1."
+
+
+def _one_loss(
+    result: object,
+    moving: Tensor,
+    wanted: float,
+    typical: Iterable[tuple[float, str]],
+    given: str,
+    needs_gradient: bool = True,
+) -> None:
+    """Raise the hint for a value that is wrong, or right and without a gradient."""
+    value = number(result.detach() if isinstance(result, Tensor) else result)
+    if value is None:
+        raise NotYet(f"a loss is one number; this is {describe(result)}. Sum or average over all dimensions.")
+    if not close(value, wanted):
+        hint = next((hint for wrong, hint in typical if close(value, wrong)), None)
+        raise NotYet(hint or f"given {given} the loss is {wanted:.4f}, and yours is {value:.4f}.")
+    if needs_gradient and not (isinstance(result, Tensor) and result.requires_grad):
+        raise NotYet("the value is right and no gradient leads back to the outputs: leave out .item() and .detach().")

@@ -1,0 +1,139 @@
+"""Owns the charts of 05 on losses: what one pixel costs, what each loss reaches, what a wrong threshold does to it."""
+
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+
+from seglib.inference.palette import BLACK, BLUE, GREEN, VERMILLION
+from seglib.lesson.common.figures import new_figure, styled
+from seglib.losses import make_loss
+
+# BCE and cross-entropy lie on one line: one of them is broad, the other drawn dashed on top of it.
+LOSS_LINES = {
+    "mse": {"color": VERMILLION, "linewidth": 2.0},
+    "bce": {"color": BLUE, "linewidth": 4.5, "alpha": 0.55},
+    "cross_entropy": {"color": BLACK, "linewidth": 1.6, "linestyle": "--"},
+    "dice": {"color": GREEN, "linewidth": 2.0},
+}
+TRUTHS = {1.0: "fruit", 0.0: "background"}
+OWN, OTHER = "its own threshold", "the other's (MSE at 0, the rest at 0.5)"
+
+
+def pixel_loss(name: str, output: float, target: float) -> tuple[float, float]:
+    """What one pixel alone costs, and the gradient: how much more, if its output rose a little.
+
+    Args:
+        name: of `make_loss`. For cross-entropy, of two classes: the background's logit stays 0, the other one moves.
+        output: of the model, before any activation.
+        target: 1.0 for fruit, 0.0 for background.
+
+    Example:
+        >>> pixel_loss("mse", 3.0, 1.0)
+        (4.0, 4.0)
+    """
+    moving = torch.full((1, 1, 1, 1), output, dtype=torch.float64, requires_grad=True)
+    mask = torch.full((1, 1, 1, 1), target, dtype=torch.float64)
+    if name == "cross_entropy":
+        loss = make_loss(name)(torch.cat([torch.zeros_like(moving), moving], dim=1), mask[:, 0].long())
+    else:
+        loss = make_loss(name)(moving, mask)
+    (gradient,) = torch.autograd.grad(loss, moving)
+    return loss.item(), gradient.item()
+
+
+@functools.cache
+def _curve(name: str, target: float) -> np.ndarray:
+    """(3, number of points): outputs from -6 to 6, values, gradients."""
+    outputs = np.linspace(-6, 6, 121)
+    return np.array([(x, *pixel_loss(name, x, target)) for x in outputs.tolist()]).T
+
+
+@styled
+def one_pixel_curves(target: float = 1.0, at: float | None = None) -> Figure:
+    """Draw the value and the gradient of the four losses as the output of one pixel moves.
+
+    Args:
+        target: 1.0 for a pixel of fruit, 0.0 for one of background.
+        at: an output to mark on every curve.
+    """
+    figure, (axes,) = new_figure(1, 2, 8.0, 3.7)
+    for name, style in LOSS_LINES.items():
+        outputs, *curves = _curve(name, target)
+        for place, values in zip(axes, curves, strict=True):
+            place.plot(outputs, values, label=name if place is axes[0] else None, **style)
+        if at is not None:
+            for place, value in zip(axes, pixel_loss(name, at, target), strict=True):
+                place.plot([at], [value], "o", color=style["color"])
+    axes[0].set(title="value", xlabel="output of the pixel", ylabel="loss", ylim=(-0.15, 5.2))
+    axes[1].set(title="gradient", xlabel="output of the pixel", ylabel="loss per unit of output", ylim=(-2.3, 2.3))
+    axes[1].axhline(0, color="#888888", linewidth=0.8)
+    figure.legend(loc="outside upper center", ncols=4, frameon=False, title=f"one pixel of {TRUTHS[target]}")
+    return figure
+
+
+def best_scores(record: Mapping[str, Any]) -> dict[str, dict[str, list[float]]]:
+    """Of `benchmarks/losses.py`, each loss at its best: the IoU of its seeds, at its own threshold and the other.
+
+    Returns:
+        loss -> {OWN: one IoU a seed, OTHER: the same}.
+    """
+    scores = {}
+    for name, best in record["best"].items():
+        choice = name, best["schedule"], best["lr"]
+        runs = [run for run in record["runs"] if (run["loss"], run["schedule"], run["lr"]) == choice]
+        other = "0.0" if name.startswith("mse") else "0.5"
+        scores[name] = {OWN: [run["iou"] for run in runs], OTHER: [run["iou_at"][other] for run in runs]}
+    return scores
+
+
+@styled
+def loss_dots(scores: Mapping[str, Mapping[str, Sequence[float]]]) -> Figure:
+    """Draw the IoU that each loss reached, a dot a seed, read with the right threshold and with a wrong one.
+
+    Args:
+        scores: loss -> {how its outputs were read: one IoU a seed}; the first way is drawn filled, the second open.
+    """
+    figure, ((axes,),) = new_figure(1, 1, 8.0, 3.6)
+    kinds = list(dict.fromkeys(kind for row in scores.values() for kind in row))
+    for number, kind in enumerate(kinds):
+        colour, marker = (BLUE, VERMILLION)[number], "os"[number]
+        style = {"color": colour, "markersize": 6, "markerfacecolor": (colour, "white")[number]}
+        axes.plot([], [], marker, label=kind, **style)
+        for place, row in enumerate(scores.values()):
+            values = row[kind]
+            x, mean = place + (number - (len(kinds) - 1) / 2) * 0.36, float(np.mean(values))
+            axes.hlines(mean, x - 0.14, x + 0.14, color=colour, linewidth=2)
+            axes.plot(x + np.linspace(-0.07, 0.07, len(values)), values, marker, **style)
+            axes.annotate(f"{mean:.2f}", (x, max(values)), (0, 5), textcoords="offset points", ha="center", fontsize=10)
+    axes.set_xticks(range(len(scores)), [name.replace(", ", ",\n") for name in scores])
+    axes.set(xlabel="trained with", ylabel="IoU (0 to 1)", ylim=(0, None), xlim=(-0.5, len(scores) - 0.5))
+    axes.margins(y=0.12)
+    figure.legend(loc="outside upper center", ncols=len(kinds), frameon=False, title="outputs cut at")
+    return figure
+
+
+@styled
+def threshold_curves(
+    thresholds: Sequence[float], scores: Mapping[str, Sequence[float]], own: Mapping[str, float]
+) -> Figure:
+    """Draw the IoU of trained models over the threshold at which their raw outputs are cut.
+
+    Args:
+        thresholds: along the x axis.
+        scores: loss -> one IoU for each threshold.
+        own: loss -> the threshold that goes with it, marked by a dashed line.
+    """
+    figure, ((axes,),) = new_figure(1, 1, 8.0, 3.2)
+    for name, values in scores.items():
+        colour = LOSS_LINES[name]["color"]
+        axes.plot(thresholds, values, color=colour, linewidth=2, label=name)
+        axes.axvline(own[name], color=colour, linestyle="--", linewidth=1.2)
+        axes.text(own[name], 1.02, f"its own: {own[name]:g}", color=colour, ha="center", fontsize=10,
+                  transform=axes.get_xaxis_transform())  # fmt: skip
+    axes.set(xlabel="threshold on the raw output", ylabel="IoU (0 to 1)", ylim=(0, None))
+    axes.legend(frameon=False, title="trained with")
+    return figure

@@ -1,0 +1,126 @@
+"""Owns the charts of 05 on learning rates: what a rate reaches, how far it moves the weights, how it changes."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import nn
+
+from seglib.inference.palette import BLACK, BLUE, GREEN, ORANGE, VERMILLION
+from seglib.lesson.common.figures import new_figure, styled
+from seglib.optim import make_optimizer, make_scheduler
+
+COLOURS, MARKERS = (ORANGE, GREEN, BLUE, VERMILLION, BLACK), "osD^v"
+NOTES_LR = 1e-5
+Row = Mapping[str, Any]
+
+
+def at_epoch(row: Row, epoch: int) -> Row:
+    """What was measured after this epoch, of one row of the summary of `benchmarks/learning_rates.py`."""
+    return next(mark for mark in row["marks"] if mark["epoch"] == epoch)
+
+
+def rates_of(schedule: str, steps: int, warmup: int, lr: float) -> list[float]:
+    """The learning rate of each step under a schedule of `make_scheduler`.
+
+    Example:
+        >>> rates_of("poly", steps=2, warmup=0, lr=0.5)[0]
+        0.5
+    """
+    optimizer, rates = make_optimizer(nn.Linear(1, 1), lr=lr), []
+    stepped = make_scheduler(optimizer, schedule, steps, warmup)
+    for _ in range(steps):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        stepped.step()
+    return rates
+
+
+@styled
+def sweep_curves(rows: Sequence[Row]) -> Figure:
+    """Draw a sweep of one optimizer: at the left the IoU after each mark, at the right how far the weights moved.
+
+    Args:
+        rows: one for each rate, lowest first.
+    """
+    figure, ((scores, ways),) = new_figure(1, 2, 8.0, 3.7)
+    rates = [row["lr"] for row in rows]
+    epochs = [mark["epoch"] for mark in rows[0]["marks"]]
+    for number, epoch in enumerate(epochs):
+        marks = [at_epoch(row, epoch) for row in rows]
+        label = f"after {epoch} epoch{'s' * (epoch > 1)}"
+        _with_spread(scores, rates, marks, number, label)
+        share = [100 * mark["share"] for mark in marks]
+        ways.plot(rates, share, color=COLOURS[number], marker=MARKERS[number], markersize=5)
+    for axes in (scores, ways):
+        axes.set(xscale="log", xlabel="learning rate of Adam")
+        axes.axvline(NOTES_LR, color="#666666", linestyle=":", linewidth=1.4)
+        axes.text(NOTES_LR, 1.02, "the notes", ha="center", fontsize=10, transform=axes.get_xaxis_transform())
+    scores.set(ylabel="IoU (0 to 1)", ylim=(0, None))
+    ways.set(yscale="log", ylabel="||w - w0|| in % of ||w0||")
+    figure.legend(loc="outside upper center", ncols=len(epochs), frameon=False)
+    return figure
+
+
+@styled
+def budget_curves(rows: Sequence[Row], ceiling: float | None = None) -> Figure:
+    """Draw the IoU of a few rates over the epochs, on a logarithmic axis: what a rate reaches with which budget.
+
+    Args:
+        rows: one for each rate; they need not have the same number of marks.
+        ceiling: drawn as a dashed line.
+    """
+    figure, ((axes,),) = new_figure(1, 1, 8.0, 3.4)
+    for number, row in enumerate(rows):
+        epochs = [mark["epoch"] for mark in row["marks"]]
+        _with_spread(axes, epochs, row["marks"], number, f"lr {row['lr']:g}")
+    if ceiling is not None:
+        axes.axhline(ceiling, color="black", linestyle="--", linewidth=1, label=f"ceiling {ceiling:.2f}")
+    axes.set(xscale="log", xlabel="epochs (log scale)", ylabel="IoU (0 to 1)", ylim=(0, 1))
+    ticks = sorted({mark["epoch"] for row in rows for mark in row["marks"]})
+    axes.set_xticks(ticks, [str(tick) for tick in ticks])
+    axes.minorticks_off()
+    figure.legend(loc="outside upper center", ncols=len(rows) + 1, frameon=False)
+    return figure
+
+
+@styled
+def rate_curves(series: Mapping[str, Sequence[Row]], epoch: int) -> Figure:
+    """Draw the IoU of several optimizers, each over its own learning rates.
+
+    Args:
+        series: name in the legend -> rows, one for each rate, lowest first.
+        epoch: the mark to draw.
+    """
+    figure, ((axes,),) = new_figure(1, 1, 8.0, 3.4)
+    for number, (name, rows) in enumerate(series.items()):
+        marks = [at_epoch(row, epoch) for row in rows]
+        _with_spread(axes, [row["lr"] for row in rows], marks, number, name)
+    axes.set(xscale="log", xlabel="learning rate", ylabel="IoU (0 to 1)", ylim=(0, None))
+    figure.legend(loc="outside upper center", ncols=len(series), frameon=False)
+    return figure
+
+
+@styled
+def schedule_curves(rates: Mapping[str, Sequence[float]]) -> Figure:
+    """Draw learning rates over the steps of a training.
+
+    Args:
+        rates: name of the schedule -> the learning rate of each step.
+    """
+    figure, ((axes,),) = new_figure(1, 1, 8.0, 3.0)
+    for number, (name, values) in enumerate(rates.items()):
+        style = ("-", "--", "-.")[number % 3]
+        axes.plot(np.arange(1, len(values) + 1), values, style, color=COLOURS[number], linewidth=2, label=name)
+    axes.set(xlabel="step", ylabel="learning rate", ylim=(0, None))
+    axes.legend(frameon=False)
+    return figure
+
+
+def _with_spread(axes: Axes, places: Sequence[float], marks: Sequence[Row], number: int, label: str) -> None:
+    """A line through the means, with the spread over the seeds as bars."""
+    colour, marker = COLOURS[number], MARKERS[number]
+    ious, spreads = [mark["iou"] for mark in marks], [mark["iou_spread"] for mark in marks]
+    axes.errorbar(places, ious, spreads, color=colour, marker=marker, markersize=5, capsize=3, label=label)

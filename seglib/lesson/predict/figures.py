@@ -1,0 +1,109 @@
+"""Owns the figures of 11_predict: thresholds, calibration, the kinds of mistakes, the confusion matrix."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from seglib.inference.overlay import to_labels, to_picture
+from seglib.inference.palette import BLACK, BLUE, GREEN, INVENTED, MISSED, SKY_BLUE, VERMILLION
+from seglib.lesson.common.figures import new_figure, styled
+from seglib.lesson.common.plots import image_grid
+from seglib.lesson.predict.scores import kinds_of_mistakes
+
+# The three kinds differ in lightness too, so that they survive a grey print.
+MISTAKES = {"missed": MISSED, "invented": INVENTED, "boundary": BLACK}
+
+
+@styled
+def threshold_chart(thresholds: Sequence[float], scores: Mapping[str, Sequence[float]], own: float) -> Figure:
+    """Draw precision, recall and IoU over the threshold on the probability.
+
+    Args:
+        thresholds: along the x axis.
+        scores: of `at_thresholds`.
+        own: the threshold that goes with the loss, as a probability.
+    """
+    figure, ((axes,),) = new_figure(1, 1, 8.0, 3.2)
+    styles = {"precision": (VERMILLION, "--"), "recall": (BLUE, "-."), "iou": (GREEN, "-")}
+    for name, (colour, dash) in styles.items():
+        axes.plot(thresholds, scores[name], color=colour, linestyle=dash, label=name.replace("iou", "IoU"))
+    axes.axvline(own, color=BLACK, linewidth=0.8, linestyle=":")
+    axes.set(xlabel="threshold on the probability", ylabel="score (0 to 1)", ylim=(0, 1.02), xlim=(0, 1))
+    axes.legend(frameon=False, loc="lower center", ncols=3)
+    return figure
+
+
+@styled
+def calibration_chart(rows: Sequence[Mapping[str, float]]) -> Figure:
+    """Draw how often the object is there against how probable the model says it is; on the diagonal they agree.
+
+    Args:
+        rows: of `calibration`.
+    """
+    figure, (axes,) = new_figure(1, 2, 8.0, 3.4)
+    axes[0].plot([0, 1], [0, 1], color=BLACK, linestyle="--", linewidth=1)
+    axes[0].plot([row["said"] for row in rows], [row["true"] for row in rows], color=BLUE, marker="o")
+    axes[0].set(xlabel="probability that the model says", ylabel="share that is fruit", xlim=(0, 1), ylim=(0, 1))
+    axes[1].bar([row["said"] for row in rows], [row["pixels"] for row in rows], width=0.07, color=SKY_BLUE)
+    axes[1].set(xlabel="probability that the model says", ylabel="pixels (log scale)", yscale="log", xlim=(0, 1))
+    return figure
+
+
+def mistakes_picture(predicted: Any, target: Any, image: Any, width: int = 2) -> np.ndarray:
+    """The photograph in grey, and each kind of mistake in its colour: (H, W, 3) uint8.
+
+    Args:
+        predicted, target, width: as in `kinds_of_mistakes`.
+        image: whatever `to_picture` takes, of the same size.
+    """
+    grey = to_picture(image).mean(axis=2, keepdims=True) * 0.45 + 140
+    picture = np.broadcast_to(grey, (*grey.shape[:2], 3)).astype(np.uint8)
+    picture[to_labels(target) != 0] = (picture[to_labels(target) != 0] * 0.6 + np.array(to_rgb(SKY_BLUE)) * 102).astype(
+        np.uint8
+    )
+    for kind, where in kinds_of_mistakes(predicted, target, width).items():
+        picture[where] = np.array(to_rgb(MISTAKES[kind])) * 255
+    return picture
+
+
+@styled
+def mistakes_figure(triples: Sequence[tuple[Any, Any, Any]], titles: Sequence[str], width: int = 2) -> Figure:
+    """Draw the mistakes of several predictions side by side, with one legend.
+
+    Args:
+        triples: (predicted, target, image) of each.
+        titles: one for each.
+        width: of the boundary, in pixels.
+    """
+    figure = image_grid([[mistakes_picture(*triple, width) for triple in triples]], titles)
+    figure.set_figheight(figure.get_figheight() + 0.45)
+    colours = {"fruit": SKY_BLUE, **MISTAKES}
+    patches = [Patch(facecolor=colour, edgecolor="black", label=kind) for kind, colour in colours.items()]
+    figure.legend(handles=patches, loc="outside lower center", ncols=4, frameon=False, handlelength=1.0)
+    return figure
+
+
+@styled
+def confusion_figure(matrix: torch.Tensor, classes: Sequence[str]) -> Figure:
+    """Draw a confusion matrix: each row is a true class, and says in per cent what its pixels were called.
+
+    Args:
+        matrix: (C, C) counts.
+        classes: their names.
+    """
+    shares = (matrix.double() / matrix.sum(dim=1, keepdim=True)).nan_to_num().numpy()
+    figure, ((axes,),) = new_figure(1, 1, 5.2, 4.2)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for row, column in np.ndindex(*shares.shape):
+        dark = shares[row, column] > 0.5
+        words = f"{100 * shares[row, column]:.0f} %"
+        axes.text(column, row, words, ha="center", va="center", color="white" if dark else "black")
+    axes.set_xticks(range(len(classes)), classes)
+    axes.set_yticks(range(len(classes)), classes)
+    axes.set(xlabel="called", ylabel="truly")
+    return figure

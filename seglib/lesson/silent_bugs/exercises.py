@@ -1,0 +1,124 @@
+"""Owns the exercise checks of 12_silent_bugs: weights that nobody moves, one evaluation, pictures on both sides."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn, optim
+
+from seglib.lesson.common.exercise import Attempt, NotYet, close, describe, exercise, number
+from seglib.metrics import confusion_matrix, iou
+
+
+@exercise
+def check_unmoved(my_unmoved: Attempt) -> str:
+    """Check `my_unmoved(model, optimizer)`: the names of the parameters that the optimizer does not hold, sorted."""
+    for replaced, frozen, wanted in (
+        (False, False, []),
+        (True, False, ["head.bias", "head.weight"]),
+        (False, True, ["backbone.weight"]),
+    ):
+        model = nn.ModuleDict({"backbone": nn.Linear(2, 2, bias=False), "head": nn.Linear(2, 1)})
+        moved = [part for name, part in model.named_parameters() if not (frozen and name == "backbone.weight")]
+        groups: list[dict[str, Any]] = [{"params": moved[:1]}, {"params": moved[1:], "lr": 0.5}]
+        optimizer = optim.SGD(groups, lr=0.1)
+        if replaced:
+            model["head"] = nn.Linear(2, 1)
+        given = {
+            (False, False): "an optimizer that holds everything, in two groups",
+            (True, False): "a model whose head was replaced after the optimizer was made",
+            (False, True): "an optimizer that was never given the backbone",
+        }[replaced, frozen]
+        compared = "tensors cannot be looked up by value: `in` compares their numbers. Compare by identity, id(weight)."
+        result = my_unmoved(model, optimizer, given=given, hints={RuntimeError: compared})
+        if isinstance(result, str) or not isinstance(result, list | tuple | set):
+            raise NotYet(f"a list of names is wanted; this is {describe(result)}.")
+        got = [name if isinstance(name, str) else describe(name) for name in result]
+        if got == wanted:
+            continue
+        if sorted(got) == wanted:
+            raise NotYet("the names are right, but not in a sorted list.")
+        held = sorted(name for name, _ in model.named_parameters() if name not in wanted)
+        if sorted(got) == held:
+            raise NotYet(f"given {given}, these are the names that it holds. The others are wanted.")
+        if replaced and not got:
+            raise NotYet("the new head has the same names and shapes as the old one, and is another. Compare by id.")
+        if not replaced and any(name.startswith("head") for name in got):
+            raise NotYet("an optimizer may have several groups: look into each of optimizer.param_groups.")
+        raise NotYet(f"given {given}, {wanted} is wanted, and {got} came out.")
+    return "Whoever is not in a group stays where it is."
+
+
+class _Listening(nn.Module):
+    """Gives the first channel of the images as its logits; in training mode everything is fruit."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        self.asked += len(images)
+        logits = images[:, :1]
+        return {"out": logits.abs() + 1 if self.training else logits}
+
+
+@exercise
+def check_evaluate(my_evaluate: Attempt) -> str:
+    """Check `my_evaluate(model, batches)`: IoU of the fruit after BCE, from one confusion matrix over all batches."""
+    generator = torch.Generator().manual_seed(0)
+    batches = []
+    for count, share in ((4, 0.9), (4, 0.5), (2, 0.05)):
+        masks = (torch.rand(count, 1, 4, 4, generator=generator) < share).float()
+        noise = torch.rand(count, 3, 4, 4, generator=generator) < 0.25
+        batches.append((torch.where(noise, 1 - masks, masks).sub(0.5).mul(0.8), masks))  # logits of -0.4 and 0.4
+    model, given = _Listening().train(), "batches of 4, 4 and 2 pictures, and a model in training mode"
+    dict_hint = "the model gives a dict: its answer is model(images)['out']."
+    result = my_evaluate(model, batches, given=given, hints={AttributeError: dict_hint, KeyError: dict_hint})
+    value = number(result)
+    if value is None:
+        raise NotYet(f"one number is wanted; this is {describe(result)}.")
+    if model.training:
+        raise NotYet("the model answered in training mode. model.eval() comes first.")
+    if model.asked < 10:
+        raise NotYet(f"it was asked for {model.asked} of 10 pictures: the last batch is smaller, and counts as well.")
+    matrices = [confusion_matrix((images[:, :1] > 0).long(), masks.long()) for images, masks in batches]
+    whole: Any = torch.stack(matrices).sum(0)
+    right = iou(whole)[1].item()
+    if close(value, right):
+        return "One mode, one matrix, every picture."
+    for wrong, hint in (
+        (sum(iou(m)[1].item() for m in matrices) / 3, "this is the mean of the batches' IoUs. Add the matrices up."),
+        ((whole.diag().sum() / whole.sum()).item(), "this is pixel accuracy: it counts the background as a success."),
+        (iou(whole).mean().item(), "this is the mean of fruit and background. The fruit alone is wanted: iou(...)[1]."),
+        (iou(whole)[0].item(), "this is the IoU of the background, class 0."),
+        (0.0, "nothing was found. These are logits, and the threshold that belongs to them is 0, not 0.5."),
+    ):
+        if close(value, wrong):
+            raise NotYet(hint)
+    raise NotYet(f"the IoU of the fruit over all pixels is {right:.4f}, and {value:.4f} came out.")
+
+
+@exercise
+def check_on_both_sides(my_on_both_sides: Attempt) -> str:
+    """Check `my_on_both_sides(train, validation)`: places of the validation images that are in training too."""
+    generator = torch.Generator().manual_seed(0)
+    train = [torch.rand(3, 4, 6, generator=generator) for _ in range(5)]
+    new = [torch.rand(3, 4, 6, generator=generator) for _ in range(2)]
+    brighter = train[0] + 0.1
+    validation = [new[0], train[3].clone(), brighter, train[1].clone(), new[1]]
+    compared = "`in` compares numbers, and a tensor of many answers has no truth. torch.equal(a, b) gives one answer."
+    given = "five training images and five validation images"
+    result = my_on_both_sides(train, validation, given=given, hints={RuntimeError: compared, ValueError: compared})
+    if not isinstance(result, list | tuple | set):
+        raise NotYet(f"a list of places is wanted; this is {describe(result)}.")
+    got = list(result)
+    if got == [1, 3]:
+        if my_on_both_sides(train, [image.clone() for image in new], given="sides that share nothing"):
+            raise NotYet("with two sides that share nothing, the list should be empty.")
+        return "Two of five validation pictures were trained on; a brighter copy would need another check."
+    if not got:
+        raise NotYet("none was found. A copy is another object: compare the pixels, not the identity.")
+    if sorted(map(str, got)) == ["1", "3"]:
+        raise NotYet("the places are right, but not in order.")
+    if 2 in got:
+        raise NotYet("number 2 is a brighter picture, not the same one: equal means equal in each pixel.")
+    raise NotYet(f"places 1 and 3 of validation are in training too, and {got} came out.")

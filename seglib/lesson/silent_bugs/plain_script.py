@@ -1,0 +1,81 @@
+"""Owns a training script as people write it, in one page; 12_silent_bugs breaks it, a line at a time."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image, ImageOps
+from torch import Tensor, nn, optim
+from torch.utils.data import DataLoader
+
+from seglib.metrics import confusion_matrix, iou
+from seglib.model import build_deeplab
+
+Pairs = Any  # a list of (image (3, H, W), mask (1, H, W)): a dataset to torch, though not to its type
+MEAN, STD = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1), torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
+
+
+def read_pair(image_file: Path, mask_file: Path, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """One picture, float32 (3, height, width) in [0, 1], and its mask of 0.0 and 1.0, (1, height, width)."""
+    height, width = size
+    image = ImageOps.exif_transpose(Image.open(image_file)).convert("RGB").resize((width, height))
+    mask = Image.open(mask_file).resize((width, height), Image.Resampling.NEAREST)
+    pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1) / 255
+    return pixels, (torch.from_numpy(np.array(mask)) > 127).float()[None]
+
+
+def read_pairs(folder: Path, stems: list[str], size: tuple[int, int]) -> Pairs:
+    """The pictures of `folder/images` with their masks of `folder/masks`."""
+    names = [(f"{stem}.png", f"{stem}.png") for stem in stems]
+    return [read_pair(folder / "images" / image, folder / "masks" / mask, size) for image, mask in names]
+
+
+def sides(stems: dict[str, list[str]]) -> tuple[list[str], list[str]]:
+    """What is trained on, and what is measured on."""
+    return stems["train"], stems["validation"]
+
+
+def normalise(images: Tensor) -> Tensor:
+    """As the pictures of the pretraining were."""
+    return (images - MEAN) / STD
+
+
+def start(lr: float, steps: int) -> tuple[nn.Module, optim.Optimizer, optim.lr_scheduler.LRScheduler]:
+    """A pretrained model with a new last layer, its optimizer, and a rate that rises for 8 steps and stays."""
+    model: Any = build_deeplab(num_classes=30, verbose=False)
+    model.classifier[4] = nn.Conv2d(256, 1, kernel_size=1)
+    optimizer = optim.Adam(model.parameters(), lr=lr)
+    schedule = optim.lr_scheduler.LinearLR(optimizer, 0.01, total_iters=min(8, steps))
+    model.train()
+    return model, optimizer, schedule
+
+
+def train_one_epoch(model: nn.Module, batches: Iterable, optimizer: optim.Optimizer, schedule: Any) -> float:
+    """The five steps of the notes; the mean of the batches' losses."""
+    model.train()
+    losses = []
+    for images, masks in batches:
+        if torch.rand(()) < 0.5:
+            images, masks = images.flip(-1), masks.flip(-1)
+        optimizer.zero_grad()
+        outputs = model(normalise(images))["out"]
+        loss = F.binary_cross_entropy_with_logits(outputs, masks)
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+        losses.append(loss.item())
+    return sum(losses) / len(losses)
+
+
+@torch.no_grad()
+def evaluate(model: nn.Module, pairs: Pairs, batch_size: int = 6) -> float:
+    """IoU of the fruit, from one confusion matrix over all pixels of all pictures."""
+    model.eval()
+    matrices = []
+    for images, masks in DataLoader(pairs, batch_size):
+        outputs = model(normalise(images))["out"]
+        matrices.append(confusion_matrix((outputs > 0).long(), masks.long()))
+    return iou(torch.stack(matrices).sum(0))[1].item()

@@ -1,0 +1,148 @@
+"""Owns the charts of 07_training_loop: the graph of a loss, paths of a weight, a training under way, two recipes."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, ScalarFormatter
+
+from seglib.inference.overlay import overlay
+from seglib.inference.palette import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY_BLUE, VERMILLION
+from seglib.lesson.common.figures import new_figure, styled
+from seglib.lesson.common.plots import _curve
+from seglib.training.history import History
+
+RACERS = {"ours": "ours", "notes": "the notes'"}  # whose recipe, in the record -> name
+LINES = ((BLUE, "-", "o"), (VERMILLION, "--", "s"), (GREEN, "-.", "^"), (PURPLE, ":", "D"), (ORANGE, "-", "v"))
+
+
+@styled
+def graph_chart(nodes: Sequence[tuple[str, str, str]]) -> Figure:
+    """Draw the graph of a loss as a row of boxes: numbers go forward along the top, gradients back along the bottom.
+
+    Args:
+        nodes: from the weight to the loss: its name, its value and its gradient, in words; lines end in newlines.
+    """
+    figure, ((axes,),) = new_figure(1, 1, 8.0, 2.5)
+    box = {"boxstyle": "round,pad=0.5", "facecolor": "white", "edgecolor": BLACK}
+    for place, (name, value, gradient) in enumerate(nodes):
+        axes.text(place, 0.5, name, ha="center", va="center", bbox=box)
+        axes.text(place, 0.95, value, ha="center", va="center", color=BLUE, fontfamily="monospace")
+        axes.text(place, 0.05, gradient, ha="center", va="center", color=VERMILLION, fontfamily="monospace")
+    for place in range(len(nodes) - 1):
+        for height, ends, colour in ((0.95, (0.3, 0.7), BLUE), (0.05, (0.7, 0.3), VERMILLION)):
+            (start, end), style = (place + end for end in ends), {"arrowstyle": "->", "color": colour, "lw": 1.8}
+            axes.annotate("", xy=(end, height), xytext=(start, height), arrowprops=style)
+    axes.text(-0.75, 0.95, "forward", color=BLUE, ha="left", va="center")
+    axes.text(-0.75, 0.05, "backward", color=VERMILLION, ha="left", va="center")
+    axes.set(xlim=(-0.8, len(nodes) - 0.4), ylim=(-0.1, 1.1))
+    axes.axis("off")
+    return figure
+
+
+@styled
+def paths_chart(panels: Mapping[str, Mapping[str, Sequence[float]]], xlabel: str = "step") -> Figure:
+    """Draw in each panel how a number moves step by step, a line for each way of training.
+
+    Args:
+        panels: what the number is -> {name of the line: its value at the start and after each step}; the lines of all
+            panels have one order, and share a legend.
+        xlabel: what is counted.
+    """
+    figure, (row,) = new_figure(1, len(panels), 8.0, 3.6)
+    lines = {}
+    for axes, (title, paths) in zip(row, panels.items(), strict=True):
+        for number, ((name, values), (colour, dash, marker)) in enumerate(zip(paths.items(), LINES, strict=False)):
+            # Each line is thinner than those under it: several may be one, and all are to be seen.
+            width = {"linewidth": 4 - 0.7 * number, "markersize": 10 - 1.7 * number}
+            (lines[name],) = axes.plot(values, color=colour, linestyle=dash, marker=marker, **width)
+        axes.set(xlabel=xlabel, ylabel=title)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    figure.legend(lines.values(), lines, loc="outside upper center", ncols=len(lines), frameon=False, columnspacing=1.2)
+    return figure
+
+
+@styled
+def monitor_figure(history: History, image: Any, predicted: Any, ceiling: float | None = None) -> Figure:
+    """Draw a training under way: the losses, the validation IoU, and what the model makes of one photograph.
+
+    Args:
+        history: of the epochs so far; it may be empty.
+        image: whatever `to_picture` takes.
+        predicted: the mask that the model draws now, whatever `to_labels` takes.
+        ceiling: the best IoU that the model could reach, drawn as a dashed line.
+    """
+    figure, ((losses, scores, sample),) = new_figure(1, 3, 9.0, 2.7)
+    _curve(losses, history.train_loss, BLUE, "o", "training")
+    _curve(losses, history.validation_loss, VERMILLION, "s", "validation")
+    _curve(scores, history.validation_iou, GREEN, "s", "validation")
+    losses.set(title="loss", xlabel="epoch", ylabel="mean loss per image", ylim=(0, None))
+    scores.set(title="IoU", xlabel="epoch", ylabel="IoU (0 to 1)", ylim=(0, 1))
+    if ceiling is not None:
+        scores.axhline(ceiling, color=BLACK, linestyle="--", linewidth=1)
+        scores.text(0.03, ceiling - 0.01, f"ceiling {ceiling:.2f}", transform=scores.get_yaxis_transform(), va="top")
+    if history.train_loss:
+        losses.legend(frameon=False, fontsize=9)
+    sample.imshow(overlay(image, predicted, SKY_BLUE))
+    sample.set_title(f"after epoch {len(history.train_loss)}")
+    sample.axis("off")
+    return figure
+
+
+def race_runs(record: Mapping[str, Any], pictures: str) -> dict[str, list[Mapping[str, Any]]]:
+    """Of `benchmarks/hundred_epochs.py`, the runs of two recipes that race: name -> one run for each seed.
+
+    Args:
+        record: what the benchmark stored.
+        pictures: "as they are" or "augmented".
+    """
+    arms = record["race"][pictures]["arms"]
+    return {name: [run for run in record["runs"] if run["arm"] == arms[whose]] for whose, name in RACERS.items()}
+
+
+def race_table(record: Mapping[str, Any], pictures: str) -> str:
+    """A race of `benchmarks/hundred_epochs.py` in lines: how many seeds of each recipe reach which IoU, and when."""
+    lines = [f"pictures {pictures}:"]
+    for row in record["race"][pictures]["rows"]:
+        words = [
+            f"{name} {row[whose]['reached']} of {row[whose]['runs']}"
+            + (f" after {row[whose]['steps']:.0f}" if row[whose]["reached"] else f" in {row[whose]['steps']:.0f}")
+            for whose, name in RACERS.items()
+        ]
+        faster = f"; in seconds at least {row['ratio_of_seconds']:.0f} times" if "ratio_of_seconds" in row else ""
+        lines.append(f"IoU {row['iou']:.2f}, {row['share']:<4} of the ceiling: {', '.join(words)} steps{faster}")
+    runs_of = race_runs(record, pictures)
+    ends = {name: [f"{run['validation_iou'][-1]:.2f}" for run in runs] for name, runs in runs_of.items()}
+    return "\n".join([*lines, *(f"at the end, {name}: {', '.join(scores)}" for name, scores in ends.items())])
+
+
+@styled
+def race_chart(record: Mapping[str, Any]) -> Figure:
+    """Draw the validation IoU of two recipes over the steps, a panel for each kind of pictures, a line for each seed.
+
+    Args:
+        record: what `benchmarks/hundred_epochs.py` stored. The highest share of the ceiling that is raced to is drawn
+            as a dotted line, the ceiling as a dashed one.
+    """
+    figure, (row,) = new_figure(1, len(record["race"]), 8.0, 3.4)
+    for axes, (pictures, race) in zip(row, record["race"].items(), strict=True):
+        for (name, runs), (colour, dash, marker) in zip(race_runs(record, pictures).items(), LINES, strict=False):
+            for number, run in enumerate(runs):
+                label = name if number == 0 else None
+                style = {"color": colour, "linestyle": dash, "marker": marker, "markersize": 3}
+                axes.plot(run["steps"], run["validation_iou"], label=label, **style)
+        _goals(axes, race["rows"][-1]["share"], record["ceiling"])
+        axes.set(title=f"pictures {pictures}", xlabel="steps of training (log scale)", xscale="log", ylim=(0, 1))
+        axes.set_ylabel("validation IoU (0 to 1)")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter(ScalarFormatter())
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    figure.legend(*row[0].get_legend_handles_labels(), loc="outside upper center", ncols=2, frameon=False)
+    return figure
+
+
+def _goals(axes: Axes, share: float, ceiling: float) -> None:
+    for height, dash, words in ((ceiling, "--", "ceiling"), (share * ceiling, ":", f"{share} of the ceiling")):
+        axes.axhline(height, color=BLACK, linestyle=dash, linewidth=1)
+        axes.text(0.02, height, words, transform=axes.get_yaxis_transform(), ha="left", va="bottom", fontsize=9)

@@ -1,0 +1,1 @@
+"""What only the lesson when_to_stop needs."""

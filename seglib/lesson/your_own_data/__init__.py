@@ -1,0 +1,1 @@
+"""What only the lesson your_own_data needs."""

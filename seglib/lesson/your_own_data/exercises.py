@@ -1,0 +1,83 @@
+"""Owns the exercise checks of 13_your_own_data: polygons become labels, and 0 and 1 become 0 and 255."""
+
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from seglib.errors import SegError
+from seglib.lesson.common.exercise import Attempt, NotYet, describe, exercise
+
+
+def _values(mask: object, size: tuple[int, int]) -> np.ndarray:
+    """The labels of an answer that is a PIL mask of this (width, height); else a hint."""
+    if not isinstance(mask, Image.Image):
+        raise NotYet(f"a PIL image is wanted; this is {describe(mask)}. Image.fromarray makes one of an array.")
+    if mask.mode != "L":
+        raise NotYet(f'the mask is of mode "{mask.mode}". Labels stand in one channel of 8 bits: mode "L".')
+    if mask.size == size[::-1] != size:
+        raise NotYet("width and height are exchanged: PIL says (width, height).")
+    if mask.size != size:
+        raise NotYet(f"the mask is {mask.size}; the picture is {size}, (width, height).")
+    return np.asarray(mask)
+
+
+@exercise
+def check_polygons(my_mask: Attempt) -> str:
+    """Check `my_mask(shapes, size, classes)`: shapes with "label" and "points" in, a PIL mask of labels out."""
+    classes, size = ["background", "apple", "banana"], (60, 40)
+    apple: dict[str, Any] = {"label": "apple", "points": [[5, 5], [40, 5], [40, 30], [5, 30]]}
+    banana = {"label": "banana", "points": [[20, 10], [55, 10], [55, 20]]}
+    given = "an apple, and a banana drawn after it"
+    labels = _values(my_mask([apple, banana], size, classes, given=given), size)
+    drawn = Image.new("L", size)
+    for shape, value in ((apple, 1), (banana, 2)):
+        ImageDraw.Draw(drawn).polygon([tuple(point) for point in shape["points"]], fill=value)
+    right = np.asarray(drawn)
+    if set(np.unique(labels)) <= {0, 255}:
+        raise NotYet("the mask holds 0 and 255. With several classes the value is the label: classes.index(...).")
+    if set(np.unique(labels)) == {0, 1}:
+        raise NotYet("every object is 1. The value is the number of its class: classes.index(...).")
+    if labels[7, 7] == 0 and labels[13, 50]:
+        raise NotYet("only the last shape is there. Make the empty mask once, before the loop.")
+    if labels[12, 30] == 1:
+        raise NotYet("where two shapes lie on each other, the later one counts: it was drawn on top.")
+    if not labels[15, 20]:
+        raise NotYet("the outlines are drawn, and the inside is empty: polygon(..., fill=label), not line.")
+    if not np.array_equal(labels, right):
+        wrong = int((labels != right).sum())
+        raise NotYet(
+            f"{wrong} of {labels.size} pixels differ from those of ImageDraw.polygon, in the order of the list."
+        )
+    try:
+        silent = my_mask.raw([{**apple, "label": "aple"}], size, classes)
+    except (SegError, ValueError, KeyError):
+        silent = None
+    if silent is not None:
+        raise NotYet('the label "aple" is in no list of classes, and passes in silence. Raise an error that names it.')
+    return "Filled, in order, by the number of the class; and an unknown label is an error."
+
+
+@exercise
+def check_repair(my_repair: Attempt) -> str:
+    """Check `my_repair(mask)`: a PIL mask of 0 and 1 becomes 0 and 255, 0 and 255 stay, all else is an error."""
+    values = np.array([[0, 1, 1], [0, 0, 1]], np.uint8)
+    repaired = _values(my_repair(Image.fromarray(values), given="a mask of 0 and 1"), (3, 2))
+    if repaired.max() == 1:
+        raise NotYet("the mask still holds 0 and 1.")
+    if not np.array_equal(repaired, values * 255):
+        raise NotYet(f"0 and 1 are to become 0 and 255; the answer holds {np.unique(repaired).tolist()}.")
+    kept = _values(my_repair(Image.fromarray(values * 255), given="a mask of 0 and 255"), (3, 2))
+    if not np.array_equal(kept, values * 255):
+        held = np.unique(kept).tolist()
+        raise NotYet(f"a mask that was right is changed: 0 and 255 went in, {held} came out. In uint8 255 * 255 is 1.")
+    try:
+        guessed = my_repair.raw(Image.fromarray(np.array([[0, 128, 255]], np.uint8)))
+    except (SegError, ValueError):
+        guessed = None
+    if guessed is not None:
+        raise NotYet("a mask with 128 in it passes in silence. Nobody knows what 128 means: raise a ValueError.")
+    empty = _values(my_repair(Image.new("L", (3, 2)), given="a mask of 0 alone"), (3, 2))
+    if empty.any():
+        raise NotYet("a mask without any object is to stay as it is.")
+    return "0 and 1 mended, 0 and 255 kept, and nothing guessed."

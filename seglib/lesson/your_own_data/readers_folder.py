@@ -1,0 +1,87 @@
+"""Owns the folder of 13_your_own_data: a reader's pictures and masks, with the flaws that real folders have."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+from seglib.data.dataset import CustomDataset
+from seglib.data.splits import Split
+from seglib.lesson.common.small_dataset import near_twin
+
+SIZE = (480, 640)  # (height, width)
+TRAIN = ["000", "001", "002", "004", "007", "010", "014", "015", "016", "017", "018", "019", "022", "023", "025", "026"]
+VALIDATION = ["006", "008", "009", "011", "013", "024", "030", "033"]
+
+
+class ReadersFolder:
+    """25 of the samples, small, in the folders `images` and `masks` below `root`, and the split that goes with them.
+
+    A near-twin of `fruit_018` is the 26th picture. `write(stem)` writes a pair as it should be, `spoil()` puts the
+    flaws in.
+    """
+
+    def __init__(self, samples: Path, root: Path):
+        self.images, self.masks = root / "images", root / "masks"
+        self.samples = CustomDataset(samples / "images", samples / "masks")
+        self.split = Split(
+            [f"fruit_{number}" for number in TRAIN] + ["fruit_012"],
+            [f"fruit_{number}" for number in VALIDATION] + ["fruit_018_b"],
+        )
+        for folder in (self.images, self.masks):
+            folder.mkdir(parents=True)
+        for stem in (*self.split.train, *self.split.validation):
+            self.write(stem)
+
+    def right(self, stem: str) -> tuple[Image.Image, Image.Image]:
+        """Image and mask as they should be, 640 wide and 480 high, or the other way round."""
+        image, mask = self.samples.subset([stem.removesuffix("_b")])[0]
+        size = SIZE[::-1] if image.width > image.height else SIZE
+        pair = image.resize(size, Image.Resampling.BILINEAR), mask.resize(size, Image.Resampling.NEAREST)
+        return near_twin(*pair, seed=1) if stem.endswith("_b") else pair
+
+    def write(self, stem: str) -> None:
+        """Write a pair anew, as it should be."""
+        image, mask = self.right(stem)
+        image.save(self.images / f"{stem}.jpg", quality=92)
+        mask.save(self.masks / f"{stem}.png")
+
+    def pair(self, stem: str) -> tuple[Image.Image, Image.Image]:
+        """The two files as they lie there, to be looked at."""
+        with Image.open(self.images / f"{stem}.jpg") as image, Image.open(self.masks / f"{stem}.png") as mask:
+            return image.convert("RGB"), mask.convert("L")
+
+    def spoil(self) -> None:
+        """Put the flaws in."""
+        broken, missing = self.images / "fruit_004.jpg", self.masks / "fruit_010.png"
+        broken.write_bytes(broken.read_bytes()[:9000])
+        missing.unlink()
+        masks = {
+            stem: self.right(stem)[1] for stem in ("fruit_001", "fruit_002", "fruit_007", "fruit_012", "fruit_014")
+        }
+        spoiled = {
+            "fruit_001": masks["fruit_001"].transpose(Image.Transpose.FLIP_LEFT_RIGHT),
+            "fruit_002": masks["fruit_007"],
+            "fruit_007": masks["fruit_002"],
+            "fruit_012": masks["fruit_012"].transpose(Image.Transpose.ROTATE_90),  # EXIF passed over
+            "fruit_014": masks["fruit_014"].point(lambda value: value // 255),
+            "fruit_015": self.right("fruit_015")[1].convert("RGB"),
+        }
+        moved = Image.new("L", SIZE[::-1])
+        moved.paste(self.right("fruit_017")[1], (32, 0))
+        for stem, mask in (spoiled | {"fruit_017": moved}).items():
+            mask.save(self.masks / f"{stem}.png")
+        for picture, folder in zip(from_afar(*self.right("fruit_023")), (self.images, self.masks), strict=True):
+            picture.save(folder / f"fruit_023.{'jpg' if folder == self.images else 'png'}")
+
+
+def from_afar(image: Image.Image, mask: Image.Image, times: int = 6) -> tuple[Image.Image, Image.Image]:
+    """A pair as if taken from `times` as far: the whole scene small in the middle, and something blurred around it."""
+    small = (image.width // times, image.height // times)
+    corner = ((image.width - small[0]) // 2, (image.height - small[1]) // 2)
+    far = image.filter(ImageFilter.GaussianBlur(image.width / 10))
+    far.paste(image.resize(small, Image.Resampling.BOX), corner)
+    labels = np.zeros((image.height, image.width), np.uint8)
+    rows, columns = (slice(begin, begin + length) for begin, length in zip(corner[::-1], small[::-1], strict=True))
+    labels[rows, columns] = np.asarray(mask.resize(small, Image.Resampling.NEAREST))
+    return far, Image.fromarray(labels)

@@ -1,0 +1,215 @@
+"""The command line: it trains, saves, goes on, refuses; with two processes as with one."""
+
+import functools
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from seglib import train
+from seglib.checkpoint_io import load_or_backup
+from seglib.inference.predict_folder import predict_folder
+from seglib.training.checkpoint import load_trained
+from tests.support.helpers import make_folders, snapshot
+from tests.training.test_distributed import torchrun
+from tools.notebooks.environment import ROOT
+
+STEMS = "abcdefghij"  # ten pictures: eight to train on, two to validate
+
+
+@pytest.fixture
+def line(tmp_path: Path) -> list[str]:
+    """A command line for tiny pictures; `--out` is the last of it."""
+    images, masks = make_folders(tmp_path, STEMS)
+    words = f"{images} {masks} --validation-share 0.2 --size 48 64 --weights none --device cpu --epochs 2 --warmup 1"
+    return [*words.split(), "--out", str(tmp_path / "run.pt")]
+
+
+def history(out: str):
+    return load_trained(out).history
+
+
+def test_it_trains_saves_and_says_how_to_predict(line: list[str], tmp_path: Path, capsys: pytest.CaptureFixture):
+    assert train.main(line) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].endswith("random weights, nothing is pretrained.")
+    assert [words.split(":")[0] for words in said[1:3]] == ["epoch 1 of 2", "epoch 2 of 2"]
+    trained = load_trained(line[-1])
+    assert f"loss {trained.history.train_loss[0]:.4f}, IoU {trained.history.validation_iou[0]:.3f}" in said[1]
+    assert (trained.criterion.name, trained.size, trained.config["lr"]) == ("bce_dice", (48, 64), 1e-3)
+    (tmp_path / "masks").rename(tmp_path / "truth")
+    call = said[-1].replace("'photographs'", repr(str(tmp_path / "images"))).split('"')[1]
+    exec(call.replace("'masks'", repr(str(tmp_path / "masks"))), {})  # as the last line says
+    assert len(list((tmp_path / "masks").iterdir())) == len(STEMS)
+    assert predict_folder(trained, tmp_path / "images", tmp_path / "masks", existing="skip") == []
+
+
+def test_what_is_there_is_not_overwritten(line: list[str], tmp_path: Path, capsys: pytest.CaptureFixture):
+    (tmp_path / "run.before.pt").write_bytes(b"precious")  # as is a file whose newer one was moved away
+    before = snapshot(tmp_path)
+    assert train.main(line) == 2
+    error = capsys.readouterr().err
+    assert error == "run.pt is there already.\nExpected: a new name\nFix: --resume goes on with it, or name another.\n"
+    assert snapshot(tmp_path) == before
+
+
+def test_it_goes_on_bit_for_bit(line: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    assert train.main([*line, "--patience", "2"]) == 0
+    whole = load_or_backup(tmp_path / "run.pt")[0]
+    line[-1] = str(tmp_path / "half.pt")
+    look = train.EarlyStopping.look
+
+    def interrupted(self, history):
+        look(self, history)
+        if len(history.train_loss) == 2 and not resumed:
+            raise KeyboardInterrupt
+
+    resumed = False
+    monkeypatch.setattr(train.EarlyStopping, "look", interrupted)
+    assert train.main([*line, "--patience", "2"]) == 130
+    assert len(history(line[-1]).train_loss) == 1
+    resumed = True
+    assert train.main([*line, "--patience", "2", "--resume"]) == 0
+    half = load_or_backup(tmp_path / "half.pt")[0]
+    assert half["history"] == whole["history"]
+    assert all(torch.equal(half["states"]["model"][name], tensor) for name, tensor in whole["states"]["model"].items())
+
+
+def test_resume_without_a_file_begins(line: list[str]):
+    assert train.main([*line, "--epochs", "1", "--resume"]) == 0
+    assert len(history(line[-1]).train_loss) == 1
+
+
+def test_another_training_is_refused(line: list[str], tmp_path: Path, capsys: pytest.CaptureFixture):
+    assert train.main([*line, "--epochs", "1"]) == 0
+    before = snapshot(tmp_path)
+    assert train.main([*line, "--resume", "--lr", "0.5", "--no-augment"]) == 2
+    error = capsys.readouterr().err
+    for words in ("lr: 0.001 in the file, 0.5 here", "planned epochs: 1 in the file, 2 here", "no_augment: False"):
+        assert words in error
+    (tmp_path / "images" / "a.jpg").unlink()
+    (tmp_path / "masks" / "a.png").unlink()
+    assert train.main([*line, "--resume", "--epochs", "1"]) == 2
+    assert "pictures: 8 + 2 (" in capsys.readouterr().err
+    assert (tmp_path / "run.pt").stat().st_mtime_ns == before["run.pt"][1]
+
+
+def test_more_epochs_at_a_constant_rate_are_the_same_training(line: list[str]):
+    constant = [*line, "--schedule", "constant"]
+    assert train.main([*constant, "--epochs", "1"]) == 0
+    assert train.main([*constant, "--epochs", "2", "--workers", "1", "--resume"]) == 0
+    assert len(history(line[-1]).train_loss) == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("--lr x", "Argument --lr: invalid float value: 'x'."),
+        ("--epochs 0", "Argument --epochs: 0 is no whole number from 1 on."),
+        ("--seed -1", "Argument --seed"),
+        ("--colour red", "Unrecognized arguments: --colour red."),
+        ("--size 64 48", "size = (64, 48) is 48 wide and 64 high"),
+        ("--loss l1", 'There is no loss "l1".'),
+        ("--optimizer lion", 'There is no optimizer "lion".'),
+        ("--schedule step", 'schedule "step"'),
+        ("--model unet", 'There is no model "unet".'),
+        ("--lr 0", "lr = 0.0"),
+        ("--warmup 8", 'schedule "poly" over 4 steps, 8 of them warm-up'),
+        ("--validation-share 0", 'The side "validation" of the split is empty'),
+        ("--split nowhere.json", "nowhere.json is not there"),
+        ("--batch-size 7", "8 pictures in batches of 7: the smallest holds 1"),
+        ("--device quantum", 'device = "quantum"'),
+        ("--classes background fruit --loss bce", "outputs are (4, 2, 48, 64)"),
+        ("--out nowhere/run.pt", "There is no folder nowhere."),
+        ("--lr 1e30 --head-lr 1e30 --optimizer sgd", "The loss became"),
+    ],
+)
+def test_what_cannot_be_is_told_in_three_parts(line, words, told, capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    if words.startswith("--split"):
+        line = [word for word in line if word not in ("--validation-share", "0.2")]
+    assert train.main([*line, *words.split()]) == 2
+    error = capsys.readouterr().err
+    assert told in error
+    assert error.count("Expected: ") == error.count("Fix: ") == 1
+    assert not (tmp_path / "run.pt").exists()
+
+
+def test_classes_and_other_choices(line: list[str], tmp_path: Path):
+    for path in (tmp_path / "masks").iterdir():
+        from PIL import Image
+
+        Image.open(path).point(lambda value: value // 255).save(path)
+    more = "--epochs 1 --classes background fruit --no-augment --bfloat16 --patience 3 --workers 1 --batch-size 8"
+    assert train.main([*line, *more.split(), "--warmup", "0"]) == 0
+    trained = load_trained(line[-1])
+    assert trained.criterion.name == "cross_entropy"
+    assert trained.classes == ["background", "fruit"]
+
+
+def test_help_tells_every_default(capsys: pytest.CaptureFixture):
+    with pytest.raises(SystemExit):
+        train.main(["--help"])
+    words = " ".join(capsys.readouterr().out.split())
+    for default in ("[0.25]", "[240 320]", "[bundled]", "[adamw]", "[0.001]", "[0.005]", "[poly]", "[30]", "[4]"):
+        assert default in words
+
+
+def command(line: list[str]) -> list[str]:
+    return [sys.executable, "-m", "seglib.train", *line]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Ctrl-C is sent to a group of processes, as Linux and macOS have them")
+@pytest.mark.parametrize("start", [[], ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]])
+def test_ctrl_c_leaves_the_last_checkpoint(line: list[str], start: list[str]):
+    surroundings = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    words = [sys.executable, *start, "-m", "seglib.train", *line, "--epochs", "1000"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    listen = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a shell's background job ignores it
+    process = subprocess.Popen(words, env=surroundings, start_new_session=True, preexec_fn=listen, **pipes)
+    for told in process.stdout:
+        if told.startswith("epoch 1 of 1000"):
+            break
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    out, error = process.communicate(timeout=60)
+    done = len(history(line[-1]).train_loss)
+    assert f"run.pt holds {done} epochs; the same line with --resume goes on." in out
+    assert out.count("Stopped in epoch") == 1
+    if not start:
+        assert process.returncode == 130
+        assert error == ""
+
+
+def test_two_processes_print_and_save_once_and_one_goes_on(line: list[str], tmp_path: Path):
+    done = torchrun("-m", "seglib.train", *line, "--schedule", "constant")
+    assert done.returncode == 0, done.stderr[-2000:]
+    said = done.stdout.splitlines()
+    assert sum(words.startswith("epoch ") for words in said) == 2
+    assert len(said) == 5
+    assert train.main([*line, "--schedule", "constant", "--epochs", "3", "--resume"]) == 0
+    assert len(history(line[-1]).train_loss) == 3
+    assert {path.name for path in tmp_path.iterdir()} == {"images", "masks", "run.pt", "run.before.pt"}
+
+
+def test_a_broken_picture_in_one_process_ends_both_with_one_message(line: list[str], tmp_path: Path):
+    broken = tmp_path / "images" / "b.jpg"
+    broken.write_bytes(broken.read_bytes()[:300])
+    done = torchrun("-m", "seglib.train", *line)
+    assert done.returncode != 0
+    assert done.stderr.count("Expected: ") == 1
+    assert "images/b.jpg" in done.stderr
+    assert done.stderr.count("Traceback") <= 1  # torchrun's own
+    assert not (tmp_path / "run.pt").exists()
+
+
+def test_too_few_pictures_for_two_are_told_once(line: list[str], tmp_path: Path):
+    done = torchrun("-m", "seglib.train", *line, "--batch-size", "3")
+    assert done.returncode != 0
+    told = "8 pictures in batches of 3: the smallest holds 2, to be shared by 2."
+    assert done.stderr.count(told) == 1
+    assert done.stderr.count("Expected: ") == 1
+    assert not (tmp_path / "run.pt").exists()

@@ -1,0 +1,343 @@
+import io
+import math
+import threading
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from seglib.errors import TrainingError
+from seglib.lesson import annotate, show
+from seglib.lesson.common import figures
+from seglib.lesson.training_loop.annotations import LOOP_WORDS
+from seglib.lesson.training_loop.exercises import check_epoch, check_gradient
+from seglib.lesson.training_loop.figures import (
+    graph_chart,
+    monitor_figure,
+    paths_chart,
+    race_chart,
+    race_runs,
+    race_table,
+)
+from seglib.lesson.training_loop.monitor import training_monitor
+from seglib.losses import make_loss
+from seglib.optim import make_optimizer
+from seglib.training.history import History
+from seglib.training.loop import fit, train_one_epoch
+from tests.support.helpers import TinyModel
+
+ALT = "What the training did, epoch by epoch, as two curves and a picture."
+PHOTO = np.full((24, 32, 3), 120, np.uint8)
+MASK = np.pad(np.ones((8, 12), np.int64), ((4, 12), (6, 14)))
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    bundles = []
+    monkeypatch.setattr(figures, "display", lambda data, **options: bundles.append(data))
+    return bundles
+
+
+# Charts
+
+
+def a_race():
+    """A record of one race: ours reaches the first goal and not the second, the notes' reaches neither."""
+    ours, notes = {"reached": 3, "runs": 3, "steps": 8.0}, {"reached": 0, "runs": 3, "steps": 800.0}
+    rows = [{"share": 0.5, "iou": 0.49, "ours": ours, "notes": notes, "ratio_of_seconds": 99.7}]
+    rows.append({"share": 0.85, "iou": 0.83, "ours": ours | {"reached": 0}, "notes": notes})
+    ends = (("poly", 0.8), ("notes, augmented", 0.4), ("ours", 0.9))
+    runs = [{"arm": arm, "steps": [8, 16], "validation_iou": [0.1, iou]} for arm, iou in ends]
+    race = {"arms": {"notes": "notes, augmented", "ours": "poly"}, "rows": rows}
+    return {"race": {"augmented": race}, "runs": runs, "ceiling": 0.97}
+
+
+@pytest.mark.parametrize(
+    "figure",
+    [
+        graph_chart([("weight", "0.00", "-1.00"), ("loss", "0.25", "1.00")]),
+        paths_chart({"weight": {"right": [0, 0.25], "no step": [0, 0]}, "loss": {"right": [1, 0.5]}}),
+        monitor_figure(History([0.5], [0.4], [0.3]), PHOTO, MASK, ceiling=0.97),
+        monitor_figure(History(), PHOTO, MASK),
+        race_chart(a_race()),
+    ],
+    ids=["graph", "paths", "monitor", "monitor before", "race"],
+)
+def test_each_figure_can_be_shown_in_words_too(figure, shown):
+    show(figure, ALT)
+    assert shown[0]["text/plain"] == ALT
+
+
+def test_a_path_has_a_point_for_the_start_and_each_step():
+    (axes,) = paths_chart({"weight": {"right": [0, 0.25, 0.375]}}).axes
+    assert axes.lines[0].get_ydata().tolist() == [0, 0.25, 0.375]
+
+
+def test_gradients_and_values_stand_in_the_graph():
+    texts = [text.get_text() for text in graph_chart([("weight", "0.5", "-1"), ("loss", "0.25", "1")]).axes[0].texts]
+    assert {"weight", "0.5", "-1", "loss", "0.25", "1"} <= set(texts)
+
+
+def test_several_lines_in_one_place_are_all_to_be_seen():
+    (axes,) = paths_chart({"weight": {name: [0, 0] for name in ("no step", "no backward", "step first")}}).axes
+    widths, marks = ([getter(line) for line in axes.lines] for getter in (lambda a: a.get_lw(), lambda a: a.get_ms()))
+    assert widths == sorted(widths, reverse=True)
+    assert len(set(widths)) == 3
+    assert marks == sorted(marks, reverse=True)
+    assert len(set(marks)) == 3
+
+
+def test_the_race_in_lines_says_who_never_gets_there():
+    assert race_table(a_race(), "augmented").splitlines() == [
+        "pictures augmented:",
+        "IoU 0.49, 0.5  of the ceiling: ours 3 of 3 after 8, the notes' 0 of 3 in 800 steps; "
+        "in seconds at least 100 times",
+        "IoU 0.83, 0.85 of the ceiling: ours 0 of 3 in 8, the notes' 0 of 3 in 800 steps",
+        "at the end, ours: 0.80",
+        "at the end, the notes': 0.40",
+    ]
+    found = race_runs(a_race(), "augmented")
+    assert {name: [run["arm"] for run in runs] for name, runs in found.items()} == {
+        "ours": ["poly"],
+        "the notes'": ["notes, augmented"],
+    }
+
+
+def test_the_race_is_drawn_to_its_highest_goal():
+    (axes,) = race_chart(a_race()).axes
+    assert axes.get_title() == "pictures augmented"
+    assert [line.get_ydata()[-1] for line in axes.lines[:2]] == [0.8, 0.4]
+    assert [text.get_text() for text in axes.texts] == ["ceiling", "0.85 of the ceiling"]
+
+
+# The monitor, without a browser
+
+
+def batches(count=2, value=None):
+    generator = torch.Generator().manual_seed(0)
+    made = []
+    for _ in range(count):
+        images = torch.randn(2, 3, 24, 32, generator=generator)
+        made.append((images, (images.mean(dim=1, keepdim=True) > 0).float()))
+    if value is not None:
+        made[-1][0][0, 0, 0, 0] = value
+    return made
+
+
+def monitored(epochs=2, train_batches=None, on_step=None):
+    torch.manual_seed(0)
+    model = TinyModel()
+    criterion, optimizer = make_loss("bce"), make_optimizer(model, lr=0.05)
+    train_batches = batches() if train_batches is None else train_batches
+
+    def train(tell_epoch, tell_step):
+        def step(*now):
+            if on_step:
+                on_step(*now)
+            tell_step(*now)
+
+        cpu = torch.device("cpu")
+        return fit(
+            model, train_batches, batches(1), criterion, optimizer, epochs, cpu, on_epoch=tell_epoch, on_step=step
+        )
+
+    def predict():
+        with torch.inference_mode():
+            return criterion.predict(model.eval()(batches(1)[0][0][:1])["out"])[0]  # (H, W)
+
+    return training_monitor(train, predict, PHOTO)
+
+
+def test_nothing_is_trained_before_somebody_presses_start():
+    monitor = monitored()
+    assert monitor.history == History()
+    assert monitor.thread is None
+    assert monitor.stop.disabled
+    assert Image.open(io.BytesIO(monitor.picture.value)).width > 600
+    assert repr(monitor) == "TrainingMonitor(start, stop, curves, a prediction)"
+    assert monitor._repr_mimebundle_()["text/plain"] == repr(monitor)
+
+
+def test_start_trains_to_the_end_and_draws():
+    monitor = monitored(epochs=2)
+    before = monitor.picture.value
+    monitor.start.click()
+    monitor.wait(60)
+    assert len(monitor.history.train_loss) == 2
+    assert monitor.words.value == "Done. Whole epochs: 2."
+    assert monitor.picture.value != before
+    assert (monitor.start.disabled, monitor.stop.disabled) == (False, True)
+
+
+def test_stop_ends_the_training_in_the_next_step():
+    pressed, told = threading.Event(), []
+
+    def on_step(epoch, step, loss):
+        told.append((epoch, step))
+        if (epoch, step) == (2, 1):
+            monitor.stop.click()
+            pressed.set()
+
+    monitor = monitored(epochs=1000, on_step=on_step)
+    monitor.start.click()
+    assert pressed.wait(60)
+    monitor.wait(60)
+    assert not monitor.thread.is_alive()
+    assert monitor.history.stopped == "epoch 2, step 1"
+    assert monitor.words.value == "Stopped in epoch 2, step 1. Whole epochs: 1."
+    assert told[-1] == (2, 1)
+    monitor.start.click()  # and it can go on from there
+    monitor.stop.click()
+    monitor.wait(60)
+    assert not monitor.thread.is_alive()
+
+
+def test_a_step_is_told_in_words():
+    words = []
+    monitor = monitored(epochs=1, on_step=lambda *now: words.append(monitor.words.value))
+    monitor.start.click()
+    monitor.wait(60)
+    assert words[0] == "Loading the first batch."
+    assert words[1].startswith("epoch 1, step 1, loss 0.")
+
+
+def test_an_error_in_the_thread_is_told_and_the_buttons_work_again():
+    monitor = monitored(train_batches=batches(2, value=math.nan))
+    monitor.start.click()
+    monitor.wait(60)
+    assert "The loss became nan in epoch 1, step 2" in monitor.words.value
+    assert "<br>Fix: " in monitor.words.value
+    assert not monitor.start.disabled
+    broken = training_monitor(lambda *_: 1 / 0, lambda: MASK, PHOTO)
+    broken.start.click()
+    broken.wait(60)
+    assert broken.words.value == "ZeroDivisionError: division by zero"
+
+
+def test_the_error_is_that_of_the_training():
+    with pytest.raises(TrainingError, match="step 2"):
+        monitored(train_batches=batches(2, value=math.nan)).train(lambda _: None, lambda *_: None)
+
+
+# The words beside the loop
+
+
+def test_the_words_fit_the_loop_and_stand_in_the_order_of_the_notes():
+    lead_ins = [group.explanation.split("**")[1] for group in annotate(train_one_epoch, LOOP_WORDS).groups[1:]]
+    notes = ["Moving the data.", "Zeroing gradients.", "Forward pass.", "Loss calculation.", "Backward pass."]
+    places = [lead_ins.index(words) for words in (*notes, "Optimization step.")]
+    assert places == sorted(places)
+
+
+# Exercises
+
+
+def said(check, answer, capsys):
+    check(answer)
+    return capsys.readouterr().out.strip()
+
+
+def epoch_by_hand(model, given, criterion, optimizer):
+    model.train()
+    total_loss, count = 0.0, 0
+    for images, masks in given:
+        optimizer.zero_grad()
+        outputs = model(images)["out"]
+        loss = criterion(outputs, masks)
+        count += len(images)
+        total_loss += loss.item() * len(images)
+        loss.backward()
+        optimizer.step()
+    return total_loss / count
+
+
+def zeroed_at_the_end(model, given, criterion, optimizer):
+    model.train()
+    total = torch.zeros(())
+    for images, masks in given:
+        loss = criterion(model(images)["out"], masks)
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        total += loss.detach() * len(images)
+    return total / 10
+
+
+@pytest.mark.parametrize("answer", [epoch_by_hand, zeroed_at_the_end])
+def test_a_right_epoch_is_right(answer, capsys):
+    assert said(check_epoch, answer, capsys).startswith("Right.")
+
+
+def with_change(old, new):
+    """The epoch above with one line changed."""
+    import inspect
+
+    source = inspect.getsource(epoch_by_hand)
+    assert source.count(old) == 1
+    names = {}
+    exec(source.replace(old, new), names)
+    return names["epoch_by_hand"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "hint"),
+    [
+        ("        optimizer.zero_grad()\n", "", "the gradients of the batches before"),
+        ("        loss.backward()\n", "", "no gradient was computed"),
+        ("        optimizer.step()\n", "", "nobody used them"),
+        (
+            "        loss.backward()\n        optimizer.step()\n",
+            "        optimizer.step()\n        loss.backward()\n",
+            "a step found no gradients",
+        ),
+        (
+            "        loss.backward()\n",
+            "        loss.backward()\n        optimizer.zero_grad()\n",
+            "a step found no gradients",
+        ),
+        ("    model.train()\n", "", "evaluation mode"),
+        ('model(images)["out"]', "model(images)", "the model gives a dict"),
+        ("loss.item() * len(images)", "loss * len(images)", "the graph of every batch"),
+        ("loss.item() * len(images)", "loss.item()", "each loss is a mean already"),
+        ("total_loss / count", "loss.item()", "the loss of the last batch alone"),
+        ("total_loss / count", "total_loss", "divide the sum"),
+        ("total_loss / count", "'0.6'", "one number"),
+        ("total_loss / count", "2 * total_loss / count", "0.6125"),
+        (
+            "        optimizer.step()\n",
+            "        optimizer.step()\n        optimizer.step()\n",
+            "one step for each batch",
+        ),
+        ("return total_loss / count", "pass", "nothing to check"),
+    ],
+)
+def test_each_slip_in_an_epoch_gets_its_hint(old, new, hint, capsys):
+    line = said(check_epoch, with_change(old, new), capsys)
+    assert line.startswith("Not yet")
+    assert hint in line
+
+
+def test_means_of_means_and_the_notes_number_are_told(capsys):
+    changed = with_change("loss.item() * len(images)", "loss.item()")
+    assert "a mean already" in said(check_epoch, changed, capsys)
+
+    def of_means(*arguments):
+        return changed(*arguments) * 10 / 3
+
+    def notes(*arguments):
+        return changed(*arguments) * 10 / 12
+
+    assert "a mean of means" in said(check_epoch, of_means, capsys)
+    assert "the notes' number" in said(check_epoch, notes, capsys)
+
+
+def test_a_gradient_by_differences(capsys):
+    def right(loss_of, weight, h):
+        return (loss_of(weight + h) - loss_of(weight - h)) / (2 * h)
+
+    assert said(check_gradient, right, capsys).startswith("Right.")
+    assert "one side" in said(check_gradient, lambda f, w, h: (f(w) - f(w - h)) / h, capsys)
+    assert "how far" in said(check_gradient, lambda f, w, h: f(w + h) - f(w - h), capsys)
+    assert "one number" in said(check_gradient, lambda f, w, h: "6", capsys)
+    assert "came out" in said(check_gradient, lambda f, w, h: 5.0, capsys)

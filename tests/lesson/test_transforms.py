@@ -1,0 +1,100 @@
+import io
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from seglib.data.dataset import CustomDataset
+from seglib.lesson.transforms.transform_widget import (
+    CHANGES,
+    COLOURS,
+    MOVES,
+    changed_pair,
+    overlay_ignored,
+    transform_widget,
+)
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "masks").mkdir()
+    Image.new("RGB", (640, 480), (200, 30, 0)).save(tmp_path / "images" / "fruit_0.jpg")
+    mask = Image.new("L", (640, 480))
+    mask.paste(255, (100, 60, 320, 240))
+    mask.save(tmp_path / "masks" / "fruit_0.png")
+    return CustomDataset(tmp_path / "images", tmp_path / "masks")
+
+
+def square_pair() -> tuple[torch.Tensor, torch.Tensor]:
+    """A white rectangle on black, in image and mask at once."""
+    mask = torch.zeros(60, 80, dtype=torch.uint8)
+    mask[18:36, 22:52] = 1
+    return (mask * 255).expand(3, -1, -1).clone(), mask
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_strength_0_changes_nothing(change):
+    image, mask = square_pair()
+    new_image, new_mask = changed_pair(image, mask, change, 0.0)
+    assert (new_image.int() - image.int()).abs().max() <= 1
+    assert torch.equal(new_mask, mask)
+
+
+@pytest.mark.parametrize("strength", [-1.0, -0.6, -0.15, 0.15, 0.6, 1.0])
+@pytest.mark.parametrize("change", MOVES)
+def test_image_and_mask_move_together(change, strength):
+    image, mask = changed_pair(*square_pair(), change, strength)
+    assert image.shape == (3, 60, 80)
+    assert mask.shape == (60, 80)
+    assert set(mask.unique().tolist()) <= {0, 1, 255}
+    seen, inside = image[0] > 127, mask == 1
+    assert (seen & inside).sum() / (seen | inside).sum() > 0.9
+    assert not image[:, mask == 255].any()
+
+
+@pytest.mark.parametrize("change", COLOURS)
+def test_colours_leave_the_mask_alone(change):
+    image, mask = square_pair()
+    image[:] = torch.tensor([200, 120, 40], dtype=torch.uint8).view(3, 1, 1)
+    image[:, :10] //= 2
+    for strength in (-0.5, 0.5):
+        new_image, new_mask = changed_pair(image, mask, change, strength)
+        assert torch.equal(new_mask, mask)
+        assert not torch.equal(new_image, image)
+
+
+def test_the_mask_can_be_left_behind():
+    image, mask = square_pair()
+    moved, left = changed_pair(image, mask, "flip", 1.0, mask_too=False)
+    assert torch.equal(left, mask)
+    assert torch.equal(moved, image.flip(-1))
+
+
+def test_what_is_ignored_has_a_colour_of_its_own():
+    picture = overlay_ignored(torch.zeros(3, 4, 12), torch.tensor([[0] * 4 + [1] * 4 + [255] * 4] * 4)[None].float())
+    assert picture.shape == (4, 12, 3)
+    assert len({tuple(picture[2, column]) for column in (1, 6, 10)}) == 3
+
+
+def test_each_knob_replaces_the_picture(dataset):
+    widget = transform_widget(dataset)
+    seen = {widget.pictures.value}
+    widget.strength.value = 0.6
+    assert "rotate +0.60: moves pixels. The mask holds 0, 1, 255" in widget.caption.value
+    seen.add(widget.pictures.value)
+    widget.mask_too.value = False
+    assert "The mask holds 0, 1." in widget.caption.value
+    seen.add(widget.pictures.value)
+    widget.change.value = "brightness"
+    assert "the mask stays" in widget.caption.value
+    seen.add(widget.pictures.value)
+    assert len(seen) == 4
+    assert np.asarray(Image.open(io.BytesIO(widget.pictures.value))).shape == (225, 600, 3)
+
+
+def test_plain_text_is_one_short_line_that_never_changes(dataset):
+    widget = transform_widget(dataset)
+    assert repr(widget) == "TransformWidget(fruit_0.jpg, 8 changes)"
+    assert widget._repr_mimebundle_()["text/plain"] == repr(widget)

@@ -1,0 +1,120 @@
+"""What 13_your_own_data needs: flaws put in on purpose, the reader's folder, its figures and its knob."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from seglib.doctor import examine
+from seglib.lesson import show
+from seglib.lesson.common.ceiling import best_masks
+from seglib.lesson.common.recorded import recorded
+from seglib.lesson.your_own_data.figures import cost_chart, place_slider, places_figure
+from seglib.lesson.your_own_data.flaws import KINDS, LEFT_OUT, cost_of, judged_by, shift, spoil, with_flaws
+from seglib.lesson.your_own_data.readers_folder import ReadersFolder, from_afar
+from seglib.metrics import confusion_matrix, iou
+from tests.support.helpers import binary_mask, photograph
+
+MASKS = [torch.from_numpy(np.array(binary_mask(seed, 40, 80))) for seed in range(10)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("share", [0.2, 0.5, 1.0])
+def test_the_asked_share_of_masks_is_spoiled_and_the_rest_kept(kind, share):
+    rare = [mask.roll(number, 1) for number, mask in enumerate(MASKS)]  # no two alike
+    spoiled, chosen = spoil(rare, kind, share, seed=3)
+    changed = [place for place, (new, old) in enumerate(zip(spoiled, rare, strict=True)) if not torch.equal(new, old)]
+    assert changed == chosen
+    assert len(chosen) == 10 * share
+    assert spoil(rare, kind, share, seed=3)[1] == chosen
+    if kind == "exchanged":
+        assert sorted(mask.sum().item() for mask in spoiled) == sorted(mask.sum().item() for mask in rare)
+
+
+def test_a_shift_moves_and_never_comes_in_again_on_the_other_side():
+    mask = torch.zeros(1, 20, 40)
+    mask[0, 5:8, 38:] = 1
+    assert torch.equal(shift(mask, (0, -1)), mask.roll(-2, -1))
+    assert shift(mask, (0, 1)).sum() == 0
+    assert torch.equal(shift(mask, (1, 0)), mask.roll(2, -2))
+    assert torch.equal(shift(mask, (0, -1), "shifted a little"), mask.roll(-1, -1))
+
+
+def test_pairs_keep_their_images_and_left_out_changes_no_mask():
+    pairs = [(torch.full((3, 40, 80), float(number)), mask) for number, mask in enumerate(MASKS)]
+    flawed, chosen = with_flaws(pairs, "mirrored", 0.3, seed=0)
+    assert [image[0, 0, 0].item() for image, _ in flawed] == list(range(10))
+    assert all(torch.equal(flawed[place][1], MASKS[place].flip(-1)) for place in chosen)
+    kept, left = with_flaws(pairs, LEFT_OUT, 0.3, seed=0)
+    assert len(left) == 3
+    assert all(torch.equal(new, old) for (_, new), old in zip(kept, MASKS, strict=True))
+
+
+def test_a_training_on_flaws_gives_outputs_that_can_be_judged():
+    torch.manual_seed(0)
+    pairs = [(torch.randn(3, 32, 48), (torch.rand(1, 32, 48) > 0.5).float()) for _ in range(4)]
+    outputs = cost_of(pairs, pairs[:2], LEFT_OUT, 0.5, seed=0, epochs=9)
+    assert outputs.shape == (2, 32, 48)
+    assert 0 <= judged_by(outputs, pairs[:2]) <= 1
+    assert judged_by(torch.stack([mask[0] - 0.5 for _, mask in pairs]), pairs) == 1
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory):
+    """The reader's folder, with its flaws."""
+    made = ReadersFolder(Path("data_samples"), tmp_path_factory.mktemp("reader"))
+    made.spoil()
+    return made
+
+
+def test_the_readers_folder_has_the_flaws_that_the_lesson_tells_of(reader):
+    report = examine(reader.images, reader.masks, split=reader.split)
+    found = {one.kind: one.names for one in report.findings}
+    assert found == {
+        "no mask": ["images/fruit_010.jpg"],
+        "ImageError": ["fruit_004"],
+        "MaskError": ["fruit_015"],
+        "size": ["fruit_012"],
+        "zero and one": ["fruit_014"],
+        "single": ["17 training pictures in batches of 4"],
+        "turned": ["fruit_001"],
+        "shifted": ["fruit_017"],
+        "elsewhere": ["fruit_002", "fruit_007"],
+        "tiny": ["fruit_023"],
+        "twins apart": ["fruit_018 and fruit_018_b"],
+    }
+
+
+def test_a_scene_from_afar_is_smaller_and_its_mask_goes_with_it():
+    image, mask = from_afar(photograph(0, 240, 320), binary_mask(0, 240, 320), times=4)
+    assert image.size == mask.size == (320, 240)
+    share = np.mean(np.array(mask) > 0) / np.mean(np.array(binary_mask(0, 240, 320)) > 0)
+    assert share == pytest.approx(1 / 16, rel=0.1)
+    assert set(np.unique(np.array(mask))) == {0, 255}
+
+
+def test_the_knob_moves_the_mask_and_says_what_the_doctor_says(reader):
+    slider = place_slider(*reader.right("fruit_000"))
+    assert "the doctor says: nothing" in slider.caption.value
+    before = slider.picture.value
+    slider.right.value = 10
+    assert "0 % too far right" in slider.caption.value
+    assert slider.picture.value != before
+    slider.right.value, slider.down.value = 0, -8
+    assert "too far up" in slider.caption.value
+    assert repr(slider) == "PlaceSlider(right and down, from -20 to 20 %)"
+
+
+def test_the_figures_draw_and_have_labels(reader, capsys):
+    image, mask = reader.right("fruit_000")
+    turned = mask.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    show(places_figure(image, {"right": mask, "mirrored": turned}), "A mask, and the same mirrored, with two maps.")
+    show(cost_chart(recorded("dirty_data")["summary"]), "IoU over the share of wrong masks, in two panels.")
+
+
+def test_the_best_masks_of_a_finer_grid_are_better(reader):
+    mask = torch.from_numpy(np.array(reader.right("fruit_006")[1].resize((160, 120), 0)) / 255).float()[None, None]
+    scores = [iou(confusion_matrix(best_masks(mask, stride).long(), mask.long()))[1].item() for stride in (16, 8)]
+    assert 0.7 < scores[0] < scores[1] < 1

@@ -1,0 +1,64 @@
+"""Writes the repository's address into set-up cells and Colab links. Used by `make address`.
+
+The address stands in one place, pyproject.toml. The set-up cell is the first code cell of a notebook; the links are
+those to Colab, in the notebooks and in README.md. No output changes, so nothing has to run again.
+
+    python tools/notebooks/address.py [owner/name]        with a name, pyproject.toml is changed first
+"""
+
+import json
+import re
+import sys
+from pathlib import Path
+
+from tools.notebooks.environment import NOTEBOOKS, ROOT, colab_link, repository, setup_cell
+
+COLAB = re.compile(r"https://colab\.research\.google\.com/github/[\w./-]+?/notebooks/(\w+)\.ipynb")
+CLONE = re.compile(r"(git clone )https://github\.com/[\w.-]+/[\w.-]+")
+
+
+def with_links(text: str) -> str:
+    """The text with every Colab link, and every `git clone` line, set to the repository's address."""
+    text = COLAB.sub(lambda match: colab_link(match.group(1)), text)
+    return CLONE.sub(lambda match: match.group(1) + repository(), text)
+
+
+def update(notebook: dict) -> None:
+    """Set the set-up cell and the links of one notebook, in place."""
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "markdown":
+            cell["source"] = with_links("".join(cell["source"])).splitlines(keepends=True)
+    first = next(cell for cell in notebook["cells"] if cell["cell_type"] == "code")
+    if "git clone" in "".join(first["source"]):
+        first["source"] = setup_cell().splitlines(keepends=True)
+
+
+def write_if_changed(path: Path, text: str) -> None:
+    if text != path.read_text(encoding="utf-8"):
+        path.write_text(text, encoding="utf-8", newline="\n")
+        print(f"{path.relative_to(ROOT)}: address written")
+
+
+def set_address(name: str) -> None:
+    """Put a GitHub repository, as owner/name, into pyproject.toml."""
+    if not re.fullmatch(r"[A-Za-z0-9-]+/[\w.-]+", name):
+        raise SystemExit(f"{name!r} is no repository. Expected: owner/name, as in make address REPO=pytorch/vision")
+    path = ROOT / "pyproject.toml"
+    text = path.read_text(encoding="utf-8")
+    write_if_changed(path, text.replace(f'"{repository()}"', f'"https://github.com/{name}"'))
+
+
+def main() -> int:
+    if sys.argv[1:]:
+        set_address(sys.argv[1])
+    for path in sorted(NOTEBOOKS.glob("*.ipynb")):
+        notebook = json.loads(path.read_text(encoding="utf-8"))
+        update(notebook)
+        write_if_changed(path, json.dumps(notebook, indent=1, ensure_ascii=False) + "\n")
+    readme = ROOT / "README.md"
+    write_if_changed(readme, with_links(readme.read_text(encoding="utf-8")))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
