@@ -55,26 +55,26 @@ test: check
 check: $(INSTALLED)
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
-	$(BIN)/python tools/notebooks/check.py
+	$(BIN)/python -m tools.notebooks.check
 	$(BIN)/python -m mypy
 
 format: $(INSTALLED)
 	$(BIN)/python -m ruff check --fix .
 	$(BIN)/python -m ruff format .
-	$(BIN)/python tools/notebooks/check.py --fix
+	$(BIN)/python -m tools.notebooks.check --fix
 
 notebooks: $(INSTALLED)
-	$(BIN)/python tools/notebooks/store.py $(NOTEBOOKS)
-	$(BIN)/python tools/notebooks/readme_picture.py
+	$(BIN)/python -m tools.notebooks.store $(NOTEBOOKS)
+	$(BIN)/python -m tools.notebooks.readme_picture
 
 address: $(INSTALLED)
-	$(BIN)/python tools/notebooks/address.py $(REPO)
+	$(BIN)/python -m tools.notebooks.address $(REPO)
 
 mutants: $(INSTALLED)
-	$(BIN)/python tools/proofs/mutants.py
+	$(BIN)/python -m tools.proofs.mutants
 
 crash: $(INSTALLED)
-	$(BIN)/python tools/proofs/crash.py
+	$(BIN)/python -m tools.proofs.crash
 
 # Only what a notebook may import, at the tested versions: no seglib, and nothing that the tests need.
 .venv-colab/.installed: $(INSTALLED)
@@ -85,10 +85,10 @@ crash: $(INSTALLED)
 	@touch $@
 
 colab: .venv-colab/.installed
-	$(BIN)/python tools/proofs/colab.py play --python $(subst $(VENV),.venv-colab,$(BIN))/python
+	$(BIN)/python -m tools.proofs.colab play --python $(subst $(VENV),.venv-colab,$(BIN))/python
 
 colab-zip: $(INSTALLED)
-	$(BIN)/python tools/proofs/colab.py zip
+	$(BIN)/python -m tools.proofs.colab zip
 
 clean:
 	rm -rf $(VENV) .venv-colab .mypy_cache .pytest_cache .ruff_cache .hypothesis seglib.egg-info build

@@ -1,4 +1,4 @@
-"""For every call of pytest: the environment that notebooks are stored and compared in, and the tolerances of their cells.
+"""For every call of pytest: the environment in which notebooks are compared, and the tolerances of their cells.
 
 This file stands in the root so that a call for one notebook, or in a copy of the project, has both.
 """

@@ -4,21 +4,16 @@ For each seed two trainings, from the same weights, on the same batches, by the 
 one on that plus half of the loss of `aux`, as torchvision's reference script has it. Each is judged on the validation
 pictures; of the second, `aux` is judged too. A step is timed on both models in turn, and the median is stored.
 
-    python benchmarks/aux_head.py        writes benchmarks/results/aux_head.json; minutes on two cores
+    python -m benchmarks.aux_head        writes benchmarks/results/aux_head.json; minutes on two cores
 """
 
-import argparse
 import json
 import statistics
-import sys
-from pathlib import Path
 
 import torch
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
-
-from benchmarks.common.machine import machine
+from benchmarks.common.results import option_parser, write_record
+from benchmarks.common.samples import SAMPLES
 from seglib.data.dataset import CustomDataset
 from seglib.data.splits import read_split
 from seglib.data.transforms import image_transform, mask_transform
@@ -43,40 +38,55 @@ def milliseconds_a_step(pairs: list, rounds: int) -> dict[str, float]:
     return {arm: round(1000 * statistics.median(times[2:]), 1) for arm, times in seconds.items()}  # two to warm up
 
 
+def read_pairs(size: tuple[int, int]) -> tuple[list, list]:
+    """Training and validation pairs as the notes transform them."""
+    files = CustomDataset(SAMPLES / "images", SAMPLES / "masks", image_transform(size), mask_transform(size))
+    split = read_split(SAMPLES / "split.json")
+    return list(files.subset(split.train)), list(files.subset(split.validation))
+
+
+def iou_by_seed(with_aux: bool, train_pairs: list, validation_pairs: list, epochs: int) -> dict:
+    """IoU after the training of each seed, mean and spread; with the auxiliary head also the IoU of `aux`."""
+    row: dict = {"iou": []}
+    for seed in SEEDS:
+        model = train_with_aux(train_pairs, validation_pairs, seed, with_aux, epochs)
+        row["iou"].append(round(score(model, validation_pairs), 4))
+        if with_aux:
+            row.setdefault("iou_of_aux", []).append(round(score(Aux(model), validation_pairs), 4))
+    row["mean"] = round(statistics.mean(row["iou"]), 4)
+    row["spread"] = round(statistics.stdev(row["iou"]), 4)
+    return row
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--samples", type=Path, default=ROOT / "data_samples")
+    parser = option_parser(__doc__, "aux_head")
     parser.add_argument("--size", type=int, nargs=2, default=SIZE, metavar=("HEIGHT", "WIDTH"))
     parser.add_argument("--epochs", type=int, default=EPOCHS)
     parser.add_argument("--rounds", type=int, default=15, help="of timing")
-    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "aux_head.json")
     arguments = parser.parse_args()
-    size, split = tuple(arguments.size), read_split(arguments.samples / "split.json")
-    files = CustomDataset(
-        arguments.samples / "images", arguments.samples / "masks", image_transform(size), mask_transform(size)
-    )
-    train_pairs, validation_pairs = (list(files.subset(stems)) for stems in (split.train, split.validation))
+    height, width = arguments.size
+    train_pairs, validation_pairs = read_pairs((height, width))
     times = milliseconds_a_step(train_pairs, arguments.rounds)
-    arms: dict[str, dict] = {}
+    arms = {}
     for arm, with_aux in ARMS.items():
         parameters = sum(weight.numel() for weight in build_for(0, with_aux).parameters())
-        arms[arm] = {"parameters": parameters, "milliseconds_a_step": times[arm], "iou": []}
-        for seed in SEEDS:
-            model = train_with_aux(train_pairs, validation_pairs, seed, with_aux, arguments.epochs)
-            arms[arm]["iou"].append(round(score(model, validation_pairs), 4))
-            if with_aux:
-                arms[arm].setdefault("iou_of_aux", []).append(round(score(Aux(model), validation_pairs), 4))
-            print(arm, seed, arms[arm], flush=True)
-        arms[arm] |= {"mean": round(statistics.mean(arms[arm]["iou"]), 4)}
-        arms[arm] |= {"spread": round(statistics.stdev(arms[arm]["iou"]), 4)}
-    result = {"what": "a training with and without the auxiliary head, three seeds", "machine": machine()}
-    result |= {"threads": torch.get_num_threads(), "height": size[0], "width": size[1], "epochs": arguments.epochs}
-    result |= {"batch_size": 4, "aux_weight": AUX_WEIGHT, "seeds": SEEDS, "arms": arms}
-    result |= {"time_ratio": round(times["with"] / times["without"], 3)}
-    result |= {"iou_gained": round(arms["with"]["mean"] - arms["without"]["mean"], 4)}
-    arguments.out.parent.mkdir(exist_ok=True)
-    arguments.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8", newline="\n")
-    print(json.dumps(result, indent=1))
+        arms[arm] = {"parameters": parameters, "milliseconds_a_step": times[arm]}
+        arms[arm] |= iou_by_seed(with_aux, train_pairs, validation_pairs, arguments.epochs)
+        print(arm, arms[arm], flush=True)
+    figures = {
+        "threads": torch.get_num_threads(),
+        "height": height,
+        "width": width,
+        "epochs": arguments.epochs,
+        "batch_size": 4,
+        "aux_weight": AUX_WEIGHT,
+        "seeds": SEEDS,
+        "arms": arms,
+        "time_ratio": round(times["with"] / times["without"], 3),
+        "iou_gained": round(arms["with"]["mean"] - arms["without"]["mean"], 4),
+    }
+    write_record(arguments.out, "a training with and without the auxiliary head, three seeds", figures)
+    print(json.dumps(figures, indent=1))
 
 
 if __name__ == "__main__":

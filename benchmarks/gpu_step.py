@@ -266,7 +266,7 @@ def train(together: bool, seed: int, folders: tuple[Path, Path], split: Any, siz
     steps = arguments.epochs * len(loaders[0])
     schedule = make_scheduler(optimizer, "poly", steps, warmup=min(8, steps // 4))
     for _ in range(arguments.epochs):
-        train_one_epoch(model, loaders[0], criterion, optimizer, arguments.device, schedule)
+        train_one_epoch(model, loaders[0], criterion, optimizer, arguments.device, scheduler=schedule)
     return evaluate(model, loaders[1], criterion, arguments.device).iou
 
 

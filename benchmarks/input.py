@@ -6,21 +6,17 @@ All is timed on one core, as in one worker of a DataLoader.
 - notes: PIL, Resize, ToTensor, Normalize, and the default collate, without any of seglib's checks.
 - first: `ByteDataset` from the files, with every check, and `collate`. The batch leaves the loader as bytes.
 - later: the same from its cache.
-- first and later "with floats": and then `to_model_inputs`, which normalises, on the same core. In a training on a GPU that is
-  the GPU's work, and takes it microseconds.
+- first and later "with floats": and then `to_model_inputs`, which normalises, on the same core. In a training on a GPU
+  the GPU does that, in microseconds.
 
 Each round runs all of them, one after the other; the medians are of the ratios to the notes' way in the same round.
 A second part runs whole epochs of a DataLoader with 0 and 2 workers, with one cache for all.
 
-    python benchmarks/input.py [--rounds 21] [--epochs 3]        writes benchmarks/results/input.json
+    python -m benchmarks.input [--rounds 21] [--epochs 3]        writes benchmarks/results/input.json
 """
 
-from __future__ import annotations
-
-import argparse
 import json
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -34,27 +30,26 @@ from torchvision import transforms
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
-
-from benchmarks.common.machine import machine
+from benchmarks.common.results import option_parser, write_record
+from benchmarks.common.samples import sample_files
+from benchmarks.common.timing import in_rounds, milliseconds
 from seglib.data.byte_dataset import ByteDataset
 from seglib.data.dataloaders import collate, make_loaders
-from seglib.data.dataset import CustomDataset
 from seglib.data.image_io import load_image, load_image_tensor, load_mask
 from seglib.data.normalization import IMAGENET_MEAN, IMAGENET_STD, denormalize, to_model_inputs
 
-FILE, SIZE, BATCH = (1200, 1600), (960, 1280), 4  # (height, width)
+FILE_SIZE = (1200, 1600)  # (height, width)
+SIZE = (960, 1280)
+BATCH = 4
 Pair = tuple[Tensor, Tensor]
 
 
 def write_files(folder: Path, count: int, size: tuple[int, int]) -> tuple[Path, Path]:
     """The first samples as JPEG and PNG of one size, landscape, as a camera of a few years ago gives them."""
-    samples = CustomDataset(ROOT / "data_samples/images", ROOT / "data_samples/masks")
     folders = folder / "images", folder / "masks"
     for each in folders:
         each.mkdir(parents=True)
-    landscape = (pair for pair in samples if pair[0].width > pair[0].height)
+    landscape = (pair for pair in sample_files() if pair[0].width > pair[0].height)
     for number, (image, mask) in zip(range(count), landscape, strict=False):
         image.resize(size[::-1], Image.Resampling.BICUBIC).save(folders[0] / f"{number:02}.jpg", quality=92)
         mask.resize(size[::-1], Image.Resampling.NEAREST).save(folders[1] / f"{number:02}.png")
@@ -65,7 +60,8 @@ class NotesDataset(torch.utils.data.Dataset):
     """The notes' dataset and transforms, with nothing added: the files pair by their place in the sorted lists."""
 
     def __init__(self, image_folder: Path, mask_folder: Path, size: tuple[int, int]):
-        self.images, self.masks = sorted(image_folder.iterdir()), sorted(mask_folder.iterdir())
+        self.images = sorted(image_folder.iterdir())
+        self.masks = sorted(mask_folder.iterdir())
         self.transform = transforms.Compose(
             [transforms.Resize(size), transforms.ToTensor(), transforms.Normalize(IMAGENET_MEAN, IMAGENET_STD)]
         )
@@ -77,14 +73,9 @@ class NotesDataset(torch.utils.data.Dataset):
         return len(self.images)
 
     def __getitem__(self, idx: int) -> Pair:
-        image, mask = Image.open(self.images[idx]).convert("RGB"), Image.open(self.masks[idx]).convert("L")
+        image = Image.open(self.images[idx]).convert("RGB")
+        mask = Image.open(self.masks[idx]).convert("L")
         return self.transform(image), self.mask_transform(mask)
-
-
-def milliseconds(work: Callable[[], object]) -> float:
-    begin = time.perf_counter()
-    work()
-    return 1000 * (time.perf_counter() - begin)
 
 
 def entries(notes: NotesDataset, plain: ByteDataset, cached: ByteDataset, rounds: int) -> dict:
@@ -98,12 +89,12 @@ def entries(notes: NotesDataset, plain: ByteDataset, cached: ByteDataset, rounds
         "later with floats": lambda: list(to_model_inputs(*collate([cached[idx] for idx in places]))),
     }
     results = {name: way() for name, way in ways.items()}  # once unmeasured, which also fills the cache
-    times = [{name: milliseconds(way) / len(places) for name, way in ways.items()} for _ in range(rounds)]
+    times = in_rounds(ways, rounds)
     images, masks = results["notes"]
     floats = [results["first with floats"], results["later with floats"]]
     apart = max(255 * (denormalize(ours) - denormalize(images)).abs().max().item() for ours, _ in floats)
     return {
-        "milliseconds": {name: round(statistics.median(row[name] for row in times), 2) for name in ways},
+        "milliseconds": {name: round(statistics.median(row[name] / len(places) for row in times), 2) for name in ways},
         "ratio": {
             name: round(statistics.median(row["notes"] / row[name] for row in times), 2) for name in list(ways)[1:]
         },
@@ -114,9 +105,12 @@ def entries(notes: NotesDataset, plain: ByteDataset, cached: ByteDataset, rounds
 
 def parts(plain: ByteDataset, image: Path, mask: Path, rounds: int) -> dict[str, dict[str, float]]:
     """Where the milliseconds of a pair go, each part alone, the notes' way and ours."""
-    pil, pixels, size = load_image(image), load_image_tensor(image), plain.size
+    size = plain.size
+    pil = load_image(image)
+    pixels = load_image_tensor(image)
     small_pil = pil.resize(size[::-1])
-    floats, entry = transforms.ToTensor()(small_pil), [tensor[None] for tensor in plain[0]]
+    floats = transforms.ToTensor()(small_pil)
+    entry = [tensor[None] for tensor in plain[0]]
     works: dict[str, dict[str, Callable[[], object]]] = {
         "notes": {
             "decode": lambda: Image.open(image).convert("RGB"),
@@ -144,55 +138,57 @@ def epochs(folders: tuple[Path, Path], size: tuple[int, int], count: int) -> lis
     """Seconds of each epoch of a loader, by way and number of workers; ours with one cache that all workers share."""
     rows = []
     for workers in (0, 2):
-        fast = ByteDataset(*folders, size, cache_gib=4)
-        halves = fast.subset(fast.stems[:-1]), fast.subset(fast.stems[-1:])
+        cached = ByteDataset(*folders, size, cache_gib=4)
+        sides = cached.subset(cached.stems[:-1]), cached.subset(cached.stems[-1:])
         loaders = {
             "notes": DataLoader(
                 NotesDataset(*folders, size), BATCH, num_workers=workers, persistent_workers=workers > 0
             ),
-            "ours": make_loaders(*halves, batch_size=BATCH, num_workers=workers)[0],
+            "ours": make_loaders(*sides, batch_size=BATCH, num_workers=workers)[0],
         }
         for way, loader in loaders.items():
-            seconds = []
-            for _ in range(count):
-                begin, seen = time.perf_counter(), 0
-                for images, _ in loader:
-                    seen += len(images)
-                seconds.append(round((time.perf_counter() - begin) / seen, 4))
+            seconds = [round(seconds_a_picture(loader), 4) for _ in range(count)]
             rows.append({"way": way, "workers": workers, "seconds_a_picture_by_epoch": seconds})
             print(rows[-1], flush=True)
     return rows
 
 
+def seconds_a_picture(loader: DataLoader) -> float:
+    """Seconds of one epoch of loading, divided by its number of pictures."""
+    begin = time.perf_counter()
+    count = sum(len(images) for images, _ in loader)
+    return (time.perf_counter() - begin) / count
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = option_parser(__doc__, "input")
     parser.add_argument("--rounds", type=int, default=21)
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--count", type=int, default=17, help="pictures")
-    parser.add_argument("--file", type=int, nargs=2, default=FILE, help="height width of the files")
+    parser.add_argument("--file", type=int, nargs=2, default=FILE_SIZE, help="height width of the files")
     parser.add_argument("--size", type=int, nargs=2, default=SIZE, help="height width of the entries")
-    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "input.json")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    file, size = tuple(arguments.file), tuple(arguments.size)
+    file_size = tuple(arguments.file)
+    size = tuple(arguments.size)
     with tempfile.TemporaryDirectory() as scratch:
-        folders = write_files(Path(scratch), arguments.count, file)
-        notes, plain = NotesDataset(*folders, size), ByteDataset(*folders, size)
+        folders = write_files(Path(scratch), arguments.count, file_size)
+        notes = NotesDataset(*folders, size)
+        plain = ByteDataset(*folders, size)
         cached = ByteDataset(*folders, size, cache_gib=4)
-        result = {
-            "what": "milliseconds from a JPEG and its PNG mask to an entry of a batch, on one core",
-            "machine": machine(),
+        figures = {
             "rounds": arguments.rounds,
-            "file": list(file),
+            "file": list(file_size),
             "size": list(size),
             "batch_size": min(BATCH, arguments.count),
             **entries(notes, plain, cached, arguments.rounds),
             "parts": parts(plain, notes.images[0], notes.masks[0], arguments.rounds),
             "epochs": epochs(folders, size, arguments.epochs),
         }
-    print(json.dumps(result, indent=1))
-    arguments.out.parent.mkdir(exist_ok=True)
-    arguments.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8", newline="\n")
+    write_record(
+        arguments.out, "milliseconds from a JPEG and its PNG mask to an entry of a batch, on one core", figures
+    )
+    print(json.dumps(figures, indent=1))
 
 
 if __name__ == "__main__":

@@ -122,7 +122,7 @@ class Training:
     def __post_init__(self) -> None:
         two = self.recipe != "ours"
         momentum, layout = (None, torch.contiguous_format) if two else (0.1, torch.channels_last)
-        self.model = build_deeplab(BUNDLED_MODEL, 2 if two else 1, self.weights, two, momentum, verbose=False)
+        self.model = build_deeplab(BUNDLED_MODEL, 2 if two else 1, self.weights, aux=two, batchnorm_momentum=momentum, verbose=False)
         self.model.to(self.device, memory_format=layout)
         if two:
             trunk = [*self.model.backbone.parameters(), *self.model.classifier.parameters()]
@@ -138,7 +138,7 @@ class Training:
 
     def run(self, batches: Iterable[Batch]) -> None:
         if self.recipe == "ours":
-            train_one_epoch(self.model, batches, make_loss("bce_dice"), self.optimizer, self.device, self.schedule)
+            train_one_epoch(self.model, batches, make_loss("bce_dice"), self.optimizer, self.device, scheduler=self.schedule)
             return
         self.model.train()
         short = self.recipe.endswith("bfloat16")

@@ -1,20 +1,15 @@
 """What does each step between file and model cost, for one pair of 1280x960, and which order of steps is cheapest?
 
-All is timed on one core, as in one worker of a DataLoader. Times drift with the machine and with what else it does, so
+All is timed on one core, as in one worker of a DataLoader. The speed of a machine changes with what else it does, so
 the orders are compared within a round: each round runs all of them once, one after the other, and the median over the
 rounds is taken of the *ratios* to the first order of its group.
 
-    python benchmarks/transform_cost.py [rounds]        writes benchmarks/results/transform_cost.json
+    python -m benchmarks.transform_cost [--rounds 51]        writes benchmarks/results/transform_cost.json
 """
-
-from __future__ import annotations
 
 import json
 import statistics
-import sys
-import time
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 from PIL import Image
@@ -23,17 +18,18 @@ from torchvision import transforms
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as F
 
-ROOT = Path(__file__).absolute().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
-
-from benchmarks.common.machine import machine
+from benchmarks.common.results import option_parser, write_record
+from benchmarks.common.samples import SAMPLES
+from benchmarks.common.timing import in_rounds
 from seglib.data.image_io import load_image, load_mask
 from seglib.data.normalization import IMAGENET_MEAN, IMAGENET_STD, denormalize
 from seglib.data.transforms import resize_labels
 
-STEM, SIZE = "fruit_004", (240, 320)  # SIZE is (height, width)
-IMAGE, MASK = ROOT / f"data_samples/images/{STEM}.jpg", ROOT / f"data_samples/masks/{STEM}.png"
-to_tensor, normalise = transforms.ToTensor(), transforms.Normalize(IMAGENET_MEAN, IMAGENET_STD)
+IMAGE = SAMPLES / "images" / "fruit_004.jpg"
+MASK = SAMPLES / "masks" / "fruit_004.png"
+SIZE = (240, 320)  # (height, width)
+to_tensor = transforms.ToTensor()
+normalise = transforms.Normalize(IMAGENET_MEAN, IMAGENET_STD)
 resize = transforms.Resize(SIZE)  # of a PIL image
 resize_tensor = v2.Resize(SIZE, antialias=True)
 
@@ -45,9 +41,12 @@ def colours(image: Tensor) -> Tensor:
 
 def steps() -> dict[str, Callable[[], object]]:
     """Each step alone, on what it gets in practice: 1280 wide and 960 high, or SIZE."""
-    image, mask = load_image(IMAGE), load_mask(MASK)
-    pixels, labels, floats = F.pil_to_tensor(image), F.pil_to_tensor(mask)[0] // 255, to_tensor(image)
-    small_image, small_pixels = resize(image), resize_tensor(pixels)
+    image = load_image(IMAGE)
+    pixels = F.pil_to_tensor(image)
+    labels = F.pil_to_tensor(load_mask(MASK))[0] // 255
+    floats = to_tensor(image)
+    small_image = resize(image)
+    small_pixels = resize_tensor(pixels)
     small_floats = to_tensor(small_image)
     return {
         "read the image": lambda: load_image(IMAGE),
@@ -88,26 +87,21 @@ def orders(image: Image.Image) -> list[dict[str, Callable[[], Tensor]]]:
     return [notes, varied]
 
 
-def milliseconds(work: Callable[[], object]) -> float:
-    begin = time.perf_counter()
-    work()
-    return 1000 * (time.perf_counter() - begin)
+def median_of(times: list[dict[str, float]], name: str, divided_by: str | None = None) -> float:
+    """Of one work over all rounds: its milliseconds, or their ratio to those of another work in the same round."""
+    return round(statistics.median(each[name] / (each[divided_by] if divided_by else 1) for each in times), 2)
 
 
-def in_rounds(works: dict[str, Callable[[], object]], rounds: int) -> list[dict[str, float]]:
-    """The milliseconds of each work, round by round; the first round warms up and does not count."""
-    return [{name: milliseconds(work) for name, work in works.items()} for _ in range(rounds + 1)][1:]
-
-
-def compared(works: dict[str, Callable[[], Tensor]], rounds: int) -> list[dict[str, object]]:
+def compare(works: dict[str, Callable[[], Tensor]], rounds: int) -> list[dict[str, object]]:
     """For each order its milliseconds, its ratio to the first one, and how far its result is off, in steps of 255."""
-    times, first = in_rounds(works, rounds), next(iter(works))
+    times = in_rounds(works, rounds + 1)[1:]  # the first round warms up
+    first = next(iter(works))
     wanted = denormalize(works[first]())
     return [
         {
             "order": name,
-            "milliseconds": round(statistics.median(each[name] for each in times), 2),
-            "ratio": round(statistics.median(each[name] / each[first] for each in times), 2),
+            "milliseconds": median_of(times, name),
+            "ratio": median_of(times, name, divided_by=first),
             "largest_difference": round(255 * (denormalize(work()) - wanted).abs().max().item(), 1),
         }
         for name, work in works.items()
@@ -115,23 +109,22 @@ def compared(works: dict[str, Callable[[], Tensor]], rounds: int) -> list[dict[s
 
 
 def main() -> None:
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 51
+    parser = option_parser(__doc__, "transform_cost")
+    parser.add_argument("--rounds", type=int, default=51)
+    arguments = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
     image = load_image(IMAGE)
-    alone = in_rounds(steps(), rounds)
-    result = {
-        "what": f"milliseconds for one pair, {image.width} wide and {image.height} high, on one core",
-        "machine": machine(),
-        "rounds": rounds,
+    times = in_rounds(steps(), arguments.rounds + 1)[1:]  # the first round warms up
+    figures = {
+        "rounds": arguments.rounds,
         "size": list(SIZE),
-        "steps": {name: round(statistics.median(each[name] for each in alone), 2) for name in alone[0]},
-        "orders": [row for works in orders(image) for row in compared(works, rounds)],
+        "steps": {name: median_of(times, name) for name in times[0]},
+        "orders": [row for works in orders(image) for row in compare(works, arguments.rounds)],
     }
-    print(json.dumps(result, indent=1))
-    path = ROOT / "benchmarks" / "results" / "transform_cost.json"
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8", newline="\n")
+    what = f"milliseconds for one pair, {image.width} wide and {image.height} high, on one core"
+    write_record(arguments.out, what, figures)
+    print(json.dumps(figures, indent=1))
 
 
 if __name__ == "__main__":

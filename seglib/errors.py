@@ -20,7 +20,7 @@ class SegError(ValueError):
         Fix: Copy the file again.
     """
 
-    # A DataLoader's worker sends an error home as one string, its traceback included: hence the two defaults.
+    # A DataLoader's worker passes an error on as one string with its traceback: so two arguments have defaults.
     def __init__(self, found: str, expected: str = "", fix: str = ""):
         super().__init__(found, expected, fix)
         self.found, self.expected, self.fix = found, expected, fix

@@ -1,4 +1,4 @@
-"""Owns the optimizer, its parameter groups and its learning-rate schedule. Explained in 05_loss."""
+"""Owns the optimizer, its parameter groups and its learning-rate schedule. Explained in 06_optimizer."""
 
 import math
 from collections.abc import Iterator
@@ -66,7 +66,7 @@ def parameter_groups(model: nn.Module, lr: float, head_lr: float | None = None) 
 
 
 def make_scheduler(optimizer: Optimizer, name: str, steps: int, warmup: int = 0) -> LRScheduler:
-    """A schedule that is stepped once after each optimizer step and ends after `steps` of them.
+    """A learning-rate scheduler that is stepped once after each optimizer step and ends after `steps` of them.
 
     Args:
         optimizer: whose learning rates it changes.
@@ -81,21 +81,21 @@ def make_scheduler(optimizer: Optimizer, name: str, steps: int, warmup: int = 0)
         >>> make_scheduler(make_optimizer(nn.Linear(2, 1), lr=0.5), "cosine", steps=10).get_last_lr()
         [0.5]
     """
-    left = steps - warmup
-    if name not in SCHEDULES or warmup < 0 or left < 1:
+    steps_after_warmup = steps - warmup
+    if name not in SCHEDULES or warmup < 0 or steps_after_warmup < 1:
         raise TrainingError(
             f'schedule "{name}" over {steps} steps, {warmup} of them warm-up',
             f"one of {', '.join(SCHEDULES)}, and more steps than warm-up",
             "steps is len(train_dataloader) * epochs.",
         )
-    schedule: LRScheduler
+    scheduler: LRScheduler
     if name == "constant":
-        schedule = LambdaLR(optimizer, lambda step: 1.0)
+        scheduler = LambdaLR(optimizer, lambda step: 1.0)
     elif name == "poly":
-        schedule = PolynomialLR(optimizer, total_iters=left, power=0.9)
+        scheduler = PolynomialLR(optimizer, total_iters=steps_after_warmup, power=0.9)
     else:
-        # CosineAnnealingLR would rise again in a training that goes on longer
-        schedule = LambdaLR(optimizer, lambda step: (1 + math.cos(math.pi * min(step / left, 1))) / 2)
+        # CosineAnnealingLR would rise again in a training that goes on after the last step.
+        scheduler = LambdaLR(optimizer, lambda step: (1 + math.cos(math.pi * min(step / steps_after_warmup, 1))) / 2)
     if not warmup:
-        return schedule
-    return SequentialLR(optimizer, [LinearLR(optimizer, 0.01, 1.0, warmup), schedule], milestones=[warmup])
+        return scheduler
+    return SequentialLR(optimizer, [LinearLR(optimizer, 0.01, 1.0, warmup), scheduler], milestones=[warmup])

@@ -13,7 +13,8 @@ from tests.support.helpers import check_message
 
 @pytest.fixture
 def machine(monkeypatch):
-    """Pretend that this machine has, or has not, CUDA and MPS."""
+    """Pretend that this machine has, or has not, CUDA and MPS, and that no environment variable names a device."""
+    monkeypatch.delenv("SEGLIB_DEVICE", raising=False)
 
     def pretend(cuda: bool, mps: bool, cards: int = 1) -> None:
         monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
@@ -30,6 +31,24 @@ def machine(monkeypatch):
 def test_the_best_device_is_picked(machine, cuda, mps, best):
     machine(cuda, mps)
     assert pick_device() == torch.device(best)
+
+
+@pytest.mark.parametrize("value", ["cpu", "mps", "cuda:1"])
+def test_the_environment_variable_decides_where_no_device_is_named(machine, monkeypatch, value):
+    machine(True, True, cards=2)
+    monkeypatch.setenv("SEGLIB_DEVICE", value)
+    assert pick_device() == torch.device(value)
+    assert pick_device("cuda:0") == torch.device("cuda:0")  # a name in the call comes first
+    monkeypatch.setenv("SEGLIB_DEVICE", "")
+    assert pick_device() == torch.device("cuda")
+
+
+def test_an_environment_variable_that_names_no_device_here_is_refused_by_its_name(machine, monkeypatch):
+    machine(False, False)
+    monkeypatch.setenv("SEGLIB_DEVICE", "cuda")
+    with pytest.raises(TrainingError) as caught:
+        pick_device()
+    check_message(caught.value, 'The environment variable SEGLIB_DEVICE = "cuda"', "Unset SEGLIB_DEVICE")
 
 
 def test_a_named_device_is_taken_although_a_better_one_is_there(machine):
@@ -126,3 +145,12 @@ def test_timer_stops_although_the_block_fails():
     with pytest.raises(KeyError), timer:
         raise KeyError
     assert timer.seconds > 0
+
+
+def test_a_batch_moves_with_its_dtypes_and_values():
+    images = torch.randint(0, 256, (2, 3, 4, 6), dtype=torch.uint8)
+    masks = torch.ones(2, 1, 4, 6)
+    moved_images, moved_masks = device_module.batch_to_device(images, masks, torch.device("cpu"))
+    assert torch.equal(moved_images, images)
+    assert torch.equal(moved_masks, masks)
+    assert moved_images.is_contiguous(memory_format=torch.channels_last)

@@ -1,4 +1,4 @@
-"""The floors of seglib: imports only go down. Read from the source, so that an import inside a function counts too."""
+"""The layers of seglib: imports only go down, never in a circle. Read from the source, so that late imports count too."""
 
 import ast
 import re
@@ -9,167 +9,198 @@ from pathlib import Path
 import pytest
 
 import seglib
+from tools.notebooks.environment import NOTEBOOKS
 
 PACKAGE = Path(seglib.__file__).parent
 
-# The floors, ground first. `errors` lies under everything; `dataset` stands on `files`, `pictures` and `labels`.
-FLOORS = [
+# Folders and modules of the top level, lowest first. A module may import from lower lines, and within its own folder.
+LAYERS = [
     ["errors"],
-    ["alignment", "cache", "device", "files", "pictures", "precision", "storage", "watch"],
-    ["batches", "checkup", "guard", "labels", "model", "optim", "metrics", "photos", "processes", "stopping", "tiles"],
-    ["arguments", "dataset", "losses", "transforms"],
-    ["fast", "states"],
-    ["loaders", "engine", "checkpoint"],
-    ["distributed", "findings", "predict"],
-    ["doctor", "folders"],
+    ["device", "checkpoint_io"],
+    ["data"],
+    ["model", "optim", "metrics", "losses"],
+    ["training"],
+    ["inference"],
+    ["doctor"],
+    ["cli"],
     ["train"],
+    ["lesson"],
 ]
-FLOOR_OF = {module: floor for floor, modules in enumerate(FLOORS) for module in modules}
-LESSONS = {
-    "errors": "01_dataset",
-    "cache": "08_cuda",
-    "device": "08_cuda",
-    "fast": "08_cuda",
-    "precision": "08_cuda",
-    "files": "01_dataset",
-    "pictures": "01_dataset",
-    "dataset": "01_dataset",
-    "labels": "02_transforms",
-    "transforms": "02_transforms",
-    "model": "04_model",
-    "guard": "05_loss",
-    "losses": "05_loss",
-    "optim": "05_loss",
-    "metrics": "05_loss",
-    "batches": "03_dataloader",
-    "loaders": "03_dataloader",
-    "watch": "07_training_loop",
-    "engine": "07_training_loop",
-    "stopping": "09_when_to_stop",
-    "states": "09_when_to_stop",
-    "storage": "09_when_to_stop",
-    "checkpoint": "09_when_to_stop",
-    "photos": "11_predict",
-    "tiles": "11_predict",
-    "predict": "11_predict",
-    "folders": "11_predict",
-    "alignment": "13_your_own_data",
-    "checkup": "13_your_own_data",
-    "findings": "13_your_own_data",
-    "doctor": "13_your_own_data",
-    "arguments": "14_many_gpus",
-    "distributed": "14_many_gpus",
-    "processes": "14_many_gpus",
-    "train": "14_many_gpus",
-}
-MODULES = sorted(path for path in PACKAGE.glob("*.py") if path.stem != "__init__")
-LESSON = sorted((PACKAGE / "lesson").glob("*.py"))
-DOCUMENTED = ast.Module | ast.ClassDef | ast.FunctionDef
+LAYER_OF = {name: layer for layer, names in enumerate(LAYERS) for name in names}
+# What real folders, many machines and the command line need stands around the core; the core imports none of it.
+AROUND = ("seglib.training.distributed", "seglib.doctor", "seglib.cli", "seglib.train", "seglib.lesson")
+MODULES_ON_IMPORT = 22  # of all libraries, beyond torch and torchvision: as in the first edition
 
 
-def imports_of(path: Path) -> set[str]:
-    """The full names of all that a file of seglib imports; of `from a import b` both a and a.b."""
-    package = ("seglib", *path.relative_to(PACKAGE).parent.parts)
+def name_of_module(path: Path, package: Path = PACKAGE) -> str:
+    parts = ("seglib", *path.relative_to(package).with_suffix("").parts)
+    return ".".join(parts).removesuffix(".__init__")
+
+
+def modules(package: Path = PACKAGE) -> dict[str, Path]:
+    """Every module of the package, by its full name."""
+    return {name_of_module(path, package): path for path in sorted(package.rglob("*.py"))}
+
+
+def stands_around(name: str) -> bool:
+    return any(name == part or name.startswith(f"{part}.") for part in AROUND)
+
+
+MODULES = modules()
+OUTSIDE_LESSONS = {name: path for name, path in MODULES.items() if not name.startswith("seglib.lesson")}
+CORE = {name: path for name, path in OUTSIDE_LESSONS.items() if not stands_around(name)}
+
+
+def imports_of(name: str, path: Path) -> set[str]:
+    """The full names of all that a module imports; of `from a import b` both a and a.b."""
+    package = name.split(".") if path.stem == "__init__" else name.split(".")[:-1]
     names = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            above = package[: len(package) - node.level + 1] if node.level else ()
+            above = package[: len(package) - node.level + 1] if node.level else []
             base = ".".join([*above, *([node.module] if node.module else [])])
             names |= {base} | {f"{base}.{alias.name}" for alias in node.names}
     return names
 
 
-def modules_imported(path: Path) -> set[str]:
-    """The modules of seglib, by their short names, that a file imports."""
-    parts = [name.split(".") for name in imports_of(path)]
-    return {part[1] for part in parts if part[0] == "seglib" and len(part) > 1} & {*FLOOR_OF, "lesson"}
+def edges(package: Path = PACKAGE) -> dict[str, set[str]]:
+    """Each module of the package and the modules of the package that it imports."""
+    known = modules(package)
+    return {name: (imports_of(name, path) & known.keys()) - {name} for name, path in known.items()}
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
-def test_imports_only_go_down(path: Path):
-    assert path.stem in FLOOR_OF, f"{path.name} stands on no floor: name it in DESIGN's table and here"
-    for other in modules_imported(path):
-        assert other != "lesson", f"{path.name} imports seglib.lesson, which nothing above it may"
-        assert FLOOR_OF[other] < FLOOR_OF[path.stem], f"{path.name} imports {other}, which is on no lower floor"
+def layer(name: str) -> int:
+    part = name.split(".")[1]
+    assert part in LAYER_OF, f"{name} stands in no layer: name it in LAYERS"
+    return LAYER_OF[part]
 
 
-def test_imports_that_go_up_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(sys.modules[__name__], "PACKAGE", tmp_path)
-    path = tmp_path / "errors.py"
-    lines = (
+def upward(found: dict[str, set[str]]) -> list[str]:
+    """Imports that go up, or across between two folders of one layer. The front door `seglib` may import the core."""
+    wrong = []
+    for name, others in found.items():
+        for other in others - {"seglib"}:
+            same_folder = name.split(".")[:2] == other.split(".")[:2]
+            if name != "seglib" and not same_folder and layer(other) >= layer(name) and not sideways(name, other):
+                wrong.append(f"{name} imports {other}")
+    return wrong
+
+
+def sideways(name: str, other: str) -> bool:
+    """Modules of the top level may import each other within one layer; a circle between them is found elsewhere."""
+    return layer(name) == layer(other) and name.count(".") == 1 and other.count(".") == 1
+
+
+def circles(found: dict[str, set[str]]) -> list[str]:
+    """The modules that import each other in a circle, one line each."""
+    left = {name: set(others) for name, others in found.items()}
+    while True:
+        free = {name for name, others in left.items() if not others & left.keys()}
+        if not free:
+            return [f"{name} imports {', '.join(sorted(others & left.keys()))}" for name, others in left.items()]
+        for name in free:
+            del left[name]
+
+
+def test_imports_only_go_down():
+    assert upward(edges()) == []
+
+
+def test_no_imports_form_a_circle():
+    assert circles(edges()) == []
+
+
+def test_the_core_imports_nothing_of_what_stands_around_it():
+    for name in CORE:
+        found = sorted(other for other in edges()[name] if stands_around(other))
+        assert not found, f"{name} belongs to the core and imports {found}"
+
+
+@pytest.fixture
+def planted(tmp_path: Path) -> Path:
+    """A small package with the layers of seglib, in which nothing is wrong."""
+    for file, text in {
+        "__init__.py": "from seglib.training.loop import fit",
+        "errors.py": "",
+        "data/__init__.py": "",
+        "data/image_io.py": "from seglib.errors import SegError",
+        "data/dataset.py": "from seglib.data.image_io import load_image",
+        "training/__init__.py": "",
+        "training/loop.py": "from seglib.data.dataset import CustomDataset",
+    }.items():
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).write_text(text)
+    assert upward(edges(tmp_path)) == []
+    assert circles(edges(tmp_path)) == []
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
         "import seglib.training.loop",
         "from seglib.training.loop import fit",
-        "from seglib import engine",
-        "from . import engine",
-    )
-    for line in lines:
-        path.write_text(f"def late():\n    {line}\n")
-        assert modules_imported(path) == {"engine"}
+        "from seglib.training import loop",
+        "from ..training import loop",
+        "from ..training.loop import fit",
+    ],
+)
+def test_an_import_that_goes_up_is_found(planted: Path, line: str):
+    (planted / "data" / "image_io.py").write_text(f"def late():\n    {line}\n")
+    assert "seglib.data.image_io imports seglib.training.loop" in upward(edges(planted))
 
 
-def test_the_package_itself_leaves_lessons_out():
-    assert "lesson" not in modules_imported(PACKAGE / "__init__.py")
+@pytest.mark.parametrize("line", ["from seglib.data.dataset import CustomDataset", "from . import dataset"])
+def test_a_circle_within_a_folder_is_found(planted: Path, line: str):
+    (planted / "data" / "image_io.py").write_text(f"def late():\n    {line}\n")
+    assert upward(edges(planted)) == []
+    assert "seglib.data.dataset imports seglib.data.image_io" in circles(edges(planted))
+    assert "seglib.data.image_io imports seglib.data.dataset" in circles(edges(planted))
 
 
-@pytest.mark.parametrize("path", [PACKAGE / "__init__.py", *MODULES], ids=lambda path: path.stem)
-def test_only_lessons_draw(path: Path):
-    roots = {name.split(".")[0] for name in imports_of(path)}
-    assert not roots & {"matplotlib", "ipywidgets", "IPython"}, f"{path.name} draws: that belongs in seglib/lesson"
+@pytest.mark.parametrize("name", OUTSIDE_LESSONS)
+def test_only_lessons_draw(name: str):
+    roots = {imported.split(".")[0] for imported in imports_of(name, MODULES[name])}
+    assert not roots & {"matplotlib", "ipywidgets", "IPython"}, f"{name} draws: that belongs in seglib/lesson"
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
-def test_a_module_opens_with_what_it_owns_and_its_notebook(path: Path):
-    docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
-    assert docstring, f"{path.name} has no docstring"
-    lesson = LESSONS[path.stem]
-    assert lesson in docstring, f"{path.name} does not name the notebook that explains it, {lesson}"
+@pytest.mark.parametrize("name", MODULES)
+def test_a_module_opens_with_a_sentence(name: str):
+    assert ast.get_docstring(ast.parse(MODULES[name].read_text(encoding="utf-8")))
 
 
-@pytest.mark.parametrize("path", LESSON, ids=lambda path: path.stem)
-def test_a_module_of_lessons_says_what_it_owns(path: Path):
-    assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+@pytest.mark.parametrize("name", sorted(OUTSIDE_LESSONS.keys() - {"seglib"}))
+def test_a_module_names_the_notebook_that_explains_it(name: str):
+    docstring = ast.get_docstring(ast.parse(MODULES[name].read_text(encoding="utf-8"))) or ""
+    named = re.findall(r"\b\d\d_[a-z_]+\b", docstring)
+    assert named, f"{name} does not name the notebook that explains it"
+    for notebook in named:
+        assert (NOTEBOOKS / f"{notebook}.ipynb").is_file(), f"{name} names {notebook}, which is no notebook"
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
-def test_a_module_is_short(path: Path):
-    lines = len(path.read_text(encoding="utf-8").splitlines())
-    assert 40 <= lines <= 150, f"{path.name} has {lines} lines; 40 to 150 are wanted"
-
-
-def lines_of_code(path: Path) -> int:
-    """The lines that do something. What is there to be read is not counted: docstrings, comments, words of errors."""
-    text = path.read_text(encoding="utf-8")
-    nodes = list(ast.walk(ast.parse(text)))
-    words = [node.body[0] for node in nodes if isinstance(node, DOCUMENTED) and ast.get_docstring(node)]
-    words += [node for node in nodes if isinstance(node, ast.Raise)]
-    read = {number for node in words for number in range(node.lineno, node.end_lineno + 1)}
-    lines = enumerate(text.splitlines(), 1)
-    return sum(bool(line.strip()) and line.lstrip()[0] != "#" and number not in read for number, line in lines)
-
-
-def test_seglib_without_lessons_is_small():
-    assert sum(lines_of_code(path) for path in PACKAGE.glob("*.py")) <= 2000  # DESIGN says 1500
-
-
-def seconds_to_import() -> float:
-    """What `import seglib` costs once torch and torchvision are there, in a process of its own."""
+def test_importing_seglib_stays_small():
     code = (
-        "import sys, time, torch, torchvision; begin = time.perf_counter(); import seglib; "
-        "print(time.perf_counter() - begin); "
-        "assert not {'matplotlib', 'ipywidgets', 'seglib.lesson'} & set(sys.modules)"
+        "import sys, torch, torchvision; before = set(sys.modules); import seglib; "
+        "print(*sorted(set(sys.modules) - before))"
     )
     command = [sys.executable, "-c", code]
-    return float(subprocess.run(command, cwd=PACKAGE.parent, capture_output=True, text=True, check=True).stdout)
+    done = subprocess.run(command, cwd=PACKAGE.parent, capture_output=True, text=True, check=True)
+    imported = done.stdout.split()
+    assert len(imported) <= MODULES_ON_IMPORT, imported
+    assert not {"seglib.lesson", "seglib.cli", "seglib.doctor", "matplotlib"} & set(imported)
 
 
-def test_import_costs_under_100_ms_more_than_torch():
-    seconds_to_import()  # once unmeasured: the first start may compile the files
-    # The quickest of three: other work on the machine can only add to the time, never take away from it.
-    assert min(seconds_to_import() for _ in range(3)) < 0.1
+def test_the_front_door():
+    from seglib import CustomDataset, SegError, build_deeplab, evaluate, fit, make_loss, train_one_epoch
+
+    for thing in (CustomDataset, SegError, build_deeplab, evaluate, fit, make_loss, train_one_epoch):
+        assert thing.__name__ in seglib.__all__
 
 
-def test_lessons_in_docstrings_are_those_of_the_series():
-    assert set(LESSONS) == set(FLOOR_OF)
-    assert all(re.fullmatch(r"\d\d_[a-z_]+", lesson) for lesson in LESSONS.values())
+def test_the_old_command_is_five_lines():
+    text = (PACKAGE / "train.py").read_text(encoding="utf-8")
+    statements = ast.parse(text).body
+    assert len(statements) <= 5
+    assert "from seglib.cli.train import main" in text

@@ -14,7 +14,8 @@ from torchvision.models.segmentation.fcn import FCNHead
 
 from seglib import model as model_module
 from seglib.errors import TrainingError, WeightsError
-from seglib.model import BUNDLED_MODEL, OUTPUT_STRIDE, build_deeplab, bundled_weights_path
+from seglib.inference.tiles import TILE_STEP
+from seglib.model import BUNDLED_MODEL, OUTPUT_STRIDE, build_deeplab, bundled_weights_path, output_stride
 from tests.support.helpers import check_message, refused
 
 COCO_FILE = DeepLabV3_MobileNet_V3_Large_Weights.DEFAULT.url.rsplit("/", 1)[1]
@@ -282,10 +283,10 @@ class Code:
 @pytest.mark.parametrize(
     ("save", "mention"),
     [
-        (lambda state, path: path.write_bytes(b""), "cannot be read as weights"),
-        (lambda state, path: path.write_bytes(b"this is a text"), "cannot be read as weights"),
-        (save_truncated, "cannot be read as weights"),
-        (lambda state, path: torch.save(nn.Linear(1, 1), path), "holds code"),
+        (lambda state, path: path.write_bytes(b""), "cannot be read: it is damaged"),
+        (lambda state, path: path.write_bytes(b"this is a text"), "cannot be read: it is damaged"),
+        (save_truncated, "cannot be read: it is damaged"),
+        (lambda state, path: torch.save(nn.Linear(1, 1), path), "holds pickled code"),
         (lambda state, path: torch.save([1, 2], path), "holds no state dict"),
         (lambda state, path: torch.save(torch.zeros(3), path), "holds no state dict"),
         (lambda state, path: torch.save({"model": state, "epoch": 3}, path), "holds no state dict"),
@@ -305,7 +306,7 @@ def test_weights_that_are_none_are_refused(tmp_path, state, save, mention):
 
 def test_code_in_a_weights_file_does_not_run(tmp_path):
     torch.save(OrderedDict(weight=Code(tmp_path / "touched")), tmp_path / "evil.pt")
-    with refused(WeightsError, tmp_path, "evil.pt", "holds code"):
+    with refused(WeightsError, tmp_path, "evil.pt", "holds pickled code"):
         build_deeplab(weights=tmp_path / "evil.pt", verbose=False)
     assert not (tmp_path / "touched").exists()
 
@@ -372,9 +373,29 @@ def test_no_other_model_has_bundled_weights():
     check_message(caught.value, "deeplabv3_resnet50", "coco", BUNDLED_MODEL)
 
 
+def test_the_output_stride_is_that_of_the_model():
+    for name, stride in OUTPUT_STRIDE.items():
+        model = build_deeplab(name, weights=None, verbose=False).eval()
+        sizes = []
+        model.classifier.register_forward_hook(
+            lambda module, inputs, output, sizes=sizes: sizes.append(output.shape[-2:])
+        )
+        with torch.inference_mode():
+            model(torch.zeros(1, 3, 96, 128))
+        assert sizes == [(96 // stride, 128 // stride)]
+        assert output_stride(name) == stride
+        assert TILE_STEP % stride == 0
+
+
+def test_an_unknown_model_has_no_output_stride():
+    with pytest.raises(WeightsError) as caught:
+        output_stride("unet")
+    check_message(caught.value, '"unet"', BUNDLED_MODEL)
+
+
 def test_the_weights_in_the_repository_are_whole_and_load(capsys):
     path = bundled_weights_path()
-    assert path.parts[-3:] == ("data_samples", "weights", "deeplabv3_mobilenet_v3_large.pt")
+    assert path.parts[-3:] == ("seglib", "weights", "deeplabv3_mobilenet_v3_large.pt")
     story = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     assert hashlib.sha256(path.read_bytes()).hexdigest() == story["sha256"]
     assert path.stat().st_size < 30e6

@@ -4,6 +4,10 @@ import os
 import platform
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
 
 
 def processor() -> str:
@@ -14,7 +18,7 @@ def processor() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
-def machine() -> dict[str, str | int | None]:
+def machine() -> dict[str, Any]:
     """Processor, cores, system, and the versions that decide what comes out."""
     return {
         "processor": processor(),
@@ -23,3 +27,11 @@ def machine() -> dict[str, str | int | None]:
         "python": platform.python_version(),
         "torch": version("torch"),
     }
+
+
+def machine_with_gpu(device: "torch.device") -> dict[str, Any]:
+    """As `machine`, and the GPU that the device is; None for any other device."""
+    import torch  # here: the tools in tools/proofs, which name the machine too, need not wait for it
+
+    gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else None
+    return {**machine(), "gpu": gpu}

@@ -2,21 +2,26 @@
 
 import multiprocessing
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 
 Result = TypeVar("Result")
 
 
-def side_by_side(work: Callable[..., Result], cases: Iterable[tuple]) -> Iterator[Result]:
-    """Give `work(*case)` for each case, in the order in which they are done."""
+def side_by_side(work: Callable[..., Result], cases: Iterable[Mapping[str, Any]]) -> Iterator[Result]:
+    """Give `work(**case)` for each case, in the order in which they are done.
+
+    Args:
+        work: a function of a module: each process imports it by its name.
+        cases: the arguments of each call, by name; they are pickled.
+    """
     spawn = multiprocessing.get_context("spawn")  # a forked torch may hang
     with ProcessPoolExecutor(os.cpu_count(), spawn, torch.set_num_threads, (1,)) as pool:
         try:
-            for done in as_completed([pool.submit(work, *case) for case in cases]):
+            for done in as_completed([pool.submit(work, **case) for case in cases]):
                 yield done.result()
         finally:
             pool.shutdown(cancel_futures=True)

@@ -114,8 +114,8 @@ def check_near_twins(measurements: dict[str, PairMeasurements], split: Split | N
     stems = list(thumbs)
     descriptors = _descriptors(list(thumbs.values()))  # (N, 192)
     side = _side_of(split)
-    across_split = []
-    others = []
+    across_split: list[str] = []
+    others: list[str] = []
     for number, stem in enumerate(stems[:-1]):
         likeness = descriptors[number + 1 :] @ descriptors[number]  # (N - number - 1,), cosine, -1 to 1
         for other in np.flatnonzero(likeness > TWINS) + number + 1:

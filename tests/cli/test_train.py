@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from seglib import train
 from seglib.checkpoint_io import load_or_backup
+from seglib.cli import train
 from seglib.inference.predict_folder import predict_folder
 from seglib.training.checkpoint import load_trained
 from tests.support.helpers import make_folders, snapshot
@@ -61,15 +61,15 @@ def test_it_goes_on_bit_for_bit(line: list[str], tmp_path: Path, monkeypatch: py
     assert train.main([*line, "--patience", "2"]) == 0
     whole = load_or_backup(tmp_path / "run.pt")[0]
     line[-1] = str(tmp_path / "half.pt")
-    look = train.EarlyStopping.look
+    update = train.EarlyStopping.update
 
     def interrupted(self, history):
-        look(self, history)
+        update(self, history)
         if len(history.train_loss) == 2 and not resumed:
             raise KeyboardInterrupt
 
     resumed = False
-    monkeypatch.setattr(train.EarlyStopping, "look", interrupted)
+    monkeypatch.setattr(train.EarlyStopping, "update", interrupted)
     assert train.main([*line, "--patience", "2"]) == 130
     assert len(history(line[-1]).train_loss) == 1
     resumed = True

@@ -301,7 +301,7 @@ def test_the_same_batches_with_workers_and_one_cache_for_all(tmp_path, workers):
         del loader
     for cached, wanted in zip(epochs["cached"], epochs["plain"], strict=True):
         assert torch.equal(cached, wanted)
-    filled = [dataset.cache.stamps[dataset.cache.place[f"{stem}.jpg"], 0] > 0 for stem in "abcdefgh"]
+    filled = [dataset.cache.modified[dataset.cache.slot_of[f"{stem}.jpg"], 0] > 0 for stem in "abcdefgh"]
     assert filled == [True] * 6 + [False] * 2  # put there by workers, seen here
 
 

@@ -184,7 +184,7 @@ class Noise(Dataset):
 
 
 def epochs_of(count: int, batch_size: int, seed: int, num_workers: int, drop_last: bool = False, epochs: int = 2):
-    train, validation = make_loaders(Noise(count), Noise(count + 1), batch_size, num_workers, seed, drop_last)
+    train, validation = make_loaders(Noise(count), Noise(count + 1), batch_size, num_workers, seed, drop_last=drop_last)
     return [list(loader) for _ in range(epochs) for loader in (train, validation)]
 
 

@@ -1,5 +1,6 @@
 import pickle
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from torchvision.transforms import Compose, InterpolationMode, PILToTensor, Resi
 
 from seglib import CustomDataset
 from seglib.data.dataloaders import make_loaders
+from seglib.data.dataset import check_transformed_mask
 from seglib.data.transforms import class_mask_transform, image_transform, joint_transform, mask_transform
 from seglib.errors import ImageError, MaskError, PairError, SegError
 from tests.support.helpers import HEIGHT, WIDTH, binary_mask, check_message, make_folders, photograph, refused, snapshot
@@ -291,3 +293,27 @@ def test_an_error_arrives_through_make_loaders_too(folders, tensors):
     with pytest.raises(ImageError) as caught:
         list(train)
     assert str(caught.value) == str(here.value)  # the three lines, and no page of traceback
+
+
+MASK_PATH = Path("/home/me/masks/a.png")
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.int64])
+@pytest.mark.parametrize(("mask", "binary"), [([0, 1, 255], True), ([0, 2, 3, 255], False), ([0], True)])
+def test_labels_that_the_file_holds_pass(mask, binary, dtype):
+    check_transformed_mask(torch.tensor(mask, dtype=dtype), {0, 2, 3}, binary=binary, path=MASK_PATH)
+
+
+@pytest.mark.parametrize(
+    ("mask", "binary", "mention"),
+    [
+        ([0, 1, 0.5], True, "0.5"),
+        ([0, 2.0], True, "2"),
+        ([0, 1], False, "1"),  # between background and class 2 there is no apple
+        ([0, 2 / 255], False, "0.00784"),
+    ],
+)
+def test_values_that_a_transform_invents_are_refused(mask, binary, mention):
+    with pytest.raises(MaskError) as caught:
+        check_transformed_mask(torch.tensor(mask), {0, 2, 3}, binary=binary, path=MASK_PATH)
+    check_message(caught.value, f": {mention}.", '"masks/a.png"', "nearest", never=MASK_PATH.parent)

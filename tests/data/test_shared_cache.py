@@ -59,13 +59,13 @@ def test_at_its_limit_it_says_how_many_it_holds_and_how_much_all_would_take(caps
     assert said.count("\n") == 1
     cache.put("c", (1, 1), picture(3))
     assert cache.get("c", (1, 1)) is None
-    assert list(cache.place) == ["a", "b"]
+    assert list(cache.slot_of) == ["a", "b"]
 
 
 def test_shared_memory_is_a_limit_too_and_is_named(capsys, monkeypatch):
     monkeypatch.setattr(module, "free_shared_memory", lambda: 2 * EACH)
     cache = SharedCache(["a", "b", "c"], SIZE, 1)
-    assert len(cache.place) == 2
+    assert len(cache.slot_of) == 2
     assert "of shared memory are free" in capsys.readouterr().out
 
 

@@ -11,7 +11,7 @@ from torchvision import tv_tensors
 
 from seglib.data.dataset import CustomDataset
 from seglib.data.normalization import IMAGENET_MEAN, IMAGENET_STD, denormalize, normalize
-from seglib.data.transforms import class_mask_transform, image_transform, joint_transform, mask_transform
+from seglib.data.transforms import class_mask_transform, image_transform, joint_transform, mask_transform, resize_labels
 from seglib.errors import MaskError, ShapeError
 from tests.support.helpers import binary_mask, check_message, make_folders, photograph, quick
 
@@ -368,3 +368,25 @@ def test_the_dataset_refuses_class_labels_that_the_file_does_not_hold(steps, men
         3,
         255,
     }
+
+
+@quick
+@given(seed=st.integers(0, 2**32 - 1), old=sizes, new=sizes)
+def test_resizing_copies_the_pixel_under_the_centre_as_pillow_does(seed, old, new):
+    labels = np.random.default_rng(seed).integers(0, 256, old).astype(np.uint8)
+    resized = resize_labels(torch.from_numpy(labels), new)
+    wanted = torch.from_numpy(np.array(Image.fromarray(labels).resize(new[::-1], Image.Resampling.NEAREST)))
+    middles = [(torch.arange(n) * 2 + 1) * o % (2 * n) for o, n in zip(old, new, strict=True)]
+    clear = (middles[0] != 0)[:, None] & (middles[1] != 0)  # a centre on an edge between two may take either
+    assert resized.dtype == torch.uint8
+    assert resized.shape == new
+    assert torch.equal(resized[clear], wanted[clear])
+
+
+@quick
+@given(seed=st.integers(0, 2**32 - 1), size=sizes, factor=st.integers(1, 4))
+def test_larger_by_a_whole_number_and_back_is_where_we_started(seed, size, factor):
+    labels = torch.randint(0, 256, size, generator=torch.Generator().manual_seed(seed))
+    larger = resize_labels(labels, (size[0] * factor, size[1] * factor))
+    assert torch.equal(larger, labels.repeat_interleave(factor, 0).repeat_interleave(factor, 1))
+    assert torch.equal(resize_labels(larger, size), labels)

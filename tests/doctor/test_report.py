@@ -13,9 +13,9 @@ from seglib.data.dataset import CustomDataset
 from seglib.data.image_io import load_image, load_mask
 from seglib.data.pairing import files_by_stem
 from seglib.data.splits import Split, read_split
-from seglib.doctor import examine, rules
+from seglib.doctor import Report, examine
 from seglib.doctor.measurements import lost_in_grid
-from seglib.doctor.rules import SEVERITIES, STOPS, WORDS, make_finding
+from seglib.doctor.rules import MESSAGES, SEVERITIES, STOPS, make_finding
 from seglib.errors import PairError, SegError, ShapeError
 from seglib.lesson.common.small_dataset import near_twin
 from tests.support.helpers import snapshot
@@ -36,7 +36,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def look(folder: Path, **more) -> rules.Report:
+def look(folder: Path, **more) -> Report:
     """The report on a folder; asking for it changes no file."""
     before = snapshot(folder)
     report = examine(folder / "images", folder / "masks", **{"split": SPLIT, **more})
@@ -47,7 +47,7 @@ def look(folder: Path, **more) -> rules.Report:
     return report
 
 
-def kinds(report: rules.Report) -> set[str]:
+def kinds(report: Report) -> set[str]:
     return {one.kind for one in report.findings}
 
 
@@ -70,7 +70,7 @@ def shifted(mask: Image.Image) -> Image.Image:
 
 @pytest.mark.parametrize(("masks", "classes"), [("masks", None), ("class_masks", CLASSES)])
 def test_of_the_samples_nothing_of_the_two_upper_severities_is_said(masks, classes):
-    report = examine(SAMPLES / "images", SAMPLES / masks, classes, read_split(SAMPLES / "split.json"))
+    report = examine(SAMPLES / "images", SAMPLES / masks, classes=classes, split=read_split(SAMPLES / "split.json"))
     assert report.fit
     assert (report.pairs, kinds(report)) == (48, {"lying"})
     assert report.of("lying") == ["fruit_003", "fruit_012", "fruit_020", "fruit_029", "fruit_040"]
@@ -176,10 +176,10 @@ def test_classes_that_a_side_lacks():
     dataset = CustomDataset(SAMPLES / "images", SAMPLES / "class_masks", classes=CLASSES)
     bananas = [stem for stem, (_, mask) in zip(dataset.stems, dataset, strict=False) if mask.histogram()[3]]
     train = [stem for stem in split.train if stem not in bananas]
-    report = examine(SAMPLES / "images", SAMPLES / "class_masks", CLASSES, Split(train, split.validation))
+    report = examine(SAMPLES / "images", SAMPLES / "class_masks", classes=CLASSES, split=Split(train, split.validation))
     assert report.of("untrained") == ["banana"]
     assert report.of("unused") == [stem for stem in split.train if stem in bananas]
-    report = examine(SAMPLES / "images", SAMPLES / "class_masks", CLASSES, Split(split.validation, train))
+    report = examine(SAMPLES / "images", SAMPLES / "class_masks", classes=CLASSES, split=Split(split.validation, train))
     assert report.of("unmeasured") == ["banana"]
 
 
@@ -246,14 +246,14 @@ def test_a_list_takes_the_faults_of_single_files_and_leaves_them_out(folder):
 
 def test_the_words_are_those_of_the_kinds_that_the_code_names():
     named = set()
-    for name in ("findings", "doctor"):
-        tree = ast.parse(Path(f"seglib/{name}.py").read_text(encoding="utf-8"))
-        named |= {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and node.value in WORDS}
-    assert named == set(WORDS)
-    for severity, *words in WORDS.values():
-        assert severity in SEVERITIES
-        assert len(words) == 3
-        assert all(words)
+    for name in ("rules", "report"):
+        tree = ast.parse(Path(f"seglib/doctor/{name}.py").read_text(encoding="utf-8"))
+        named |= {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and node.value in MESSAGES}
+    assert named == set(MESSAGES)
+    for message in MESSAGES.values():
+        assert set(message) == {"severity", "found", "expected", "fix"}
+        assert message["severity"] in SEVERITIES
+        assert all(message.values())
 
 
 def test_a_long_list_of_names_is_cut_in_the_words_and_kept_whole():
@@ -277,7 +277,7 @@ def discs(radius: float, seed: int) -> Image.Image:
 
 @pytest.mark.parametrize(("radius", "low", "high"), [(3, 1, 1), (6, 0.5, 1), (12, 0, 0.02), (20, 0, 0)])
 def test_what_the_grid_loses_falls_with_the_size_of_things(radius, low, high):
-    lost = [lost_in_grid(discs(radius, seed), (240, 320)) for seed in range(4)]
+    lost = [lost_in_grid(discs(radius, seed), (240, 320), stride=16) for seed in range(4)]
     assert low <= min(lost) <= max(lost) <= high
 
 
@@ -288,7 +288,7 @@ def test_what_is_lost_in_the_cheap_measure_has_a_low_ceiling():
     for radius in (4, 6, 12, 20):
         mask = discs(radius, seed=1)
         best = ceiling(torch.from_numpy(np.array(mask) / 255).float()[None], steps=150)
-        assert (best < 0.8) == (lost_in_grid(mask, (240, 320)) > 0.5), (radius, best)
+        assert (best < 0.8) == (lost_in_grid(mask, (240, 320), stride=16) > 0.5), (radius, best)
 
 
 def test_tiny_objects_are_found_with_the_size_that_would_do(folder):
@@ -296,3 +296,17 @@ def test_tiny_objects_are_found_with_the_size_that_would_do(folder):
     assert look(folder).of("tiny") == ["fruit_000"]
     assert look(folder, size=(480, 640)).of("tiny") == []
     assert load_image(folder / "images" / "fruit_000.jpg").size == (1280, 960)
+
+
+def test_what_is_too_small_depends_on_the_output_stride_of_the_model(folder: Path):
+    path = mask_of(folder, STEMS[0])
+    speck = Image.new("L", Image.open(path).size)
+    speck.paste(255, (416, 416, 452, 452))  # 9 pixels at the training size: less than a cell of 16, more than one of 8
+    speck.save(path)
+    assert "tiny" in kinds(look(folder))
+    assert "tiny" not in kinds(look(folder, model="deeplabv3_resnet50"))
+
+
+def test_an_unknown_model_is_an_error_of_the_call(folder: Path):
+    with pytest.raises(SegError, match="no model"):
+        examine(folder / "images", folder / "masks", model="unet")

@@ -14,8 +14,8 @@ from seglib.lesson.cuda import drive
 from seglib.lesson.cuda.drive import copy_verified, drive_folder
 from seglib.lesson.cuda.exercises import check_accumulate, check_from_bytes, check_mean_loss
 from seglib.lesson.cuda.figures import input_bars, speed_bars
-from seglib.lesson.cuda.gpu_queue import idle, queue_widget, timeline, timeline_figure
-from seglib.lesson.cuda.prefetching import loaded_ahead, loading_figure, loading_timeline
+from seglib.lesson.cuda.gpu_queue import idle_share, queue_widget, timeline, timeline_figure
+from seglib.lesson.cuda.prefetching import batches_loaded_ahead, loading_figure, loading_timeline
 from seglib.lesson.cuda.step_memory import memory_bars, operations, saved_bytes, step_memory
 from seglib.lesson.cuda.sync_counter import count_syncs
 from seglib.model import build_deeplab
@@ -52,7 +52,7 @@ def test_a_step_is_four_parts_of_which_one_grows():
     assert memory.gradients == 4 * count
     assert memory.adam == 8 * count
     assert memory.weights >= 4 * count
-    assert memory.total(5) - memory.total(4) == memory.activations_of_a_picture > 0
+    assert memory.total(5) - memory.total(4) == memory.activations_per_image > 0
     largest = memory.largest_batch(1)
     assert memory.total(largest) <= 2**30 < memory.total(largest + 1)
     assert memory.largest_batch(0.01) == 0
@@ -80,7 +80,7 @@ def test_without_item_python_and_the_gpu_work_side_by_side():
         asked, done = timeline(6, python, gpu, item=False)
         assert done[-1][1] == 6 * max(python, gpu) + min(python, gpu)
         assert all(begin >= end for (_, end), (begin, _) in zip(asked, done, strict=True))
-    assert idle([(0, 1), (3, 4)]) == 0.5
+    assert idle_share([(0, 1), (3, 4)]) == 0.5
 
 
 def test_the_widget_follows_its_sliders():
@@ -218,13 +218,13 @@ def test_solutions_pass_and_stubs_and_nonsense_do_not(check, answer, capsys):
         assert capsys.readouterr().out.startswith("Not yet: ")
 
 
-class Silent:
-    """Stands in for a watch: the real one looks into its own mailbox, in the memory of the host."""
+class SilentGuard:
+    """Stands in for a `DivergenceGuard`. The real one reads its loss in pinned memory, which is no sync on a GPU."""
 
-    def begin(self):
+    def start_epoch(self):
         pass
 
-    def step(self, mean_loss):
+    def check_step(self, mean_loss):
         pass
 
     def check(self, loss, where=""):
@@ -232,15 +232,17 @@ class Silent:
 
 
 @pytest.mark.parametrize("batches", [2, 5])
-def test_the_engine_asks_for_no_value_but_the_mean_at_the_end(batches):
+def test_an_epoch_reads_no_value_but_the_mean_loss_at_its_end(batches):
     model = TinyModel()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     data = [(torch.randint(256, (2, 3, 4, 4), dtype=torch.uint8), torch.ones(2, 1, 4, 4, dtype=torch.uint8))] * batches
 
-    def plain_mse(outputs, masks):  # without the guard, which looks at masks on a CPU and leaves a GPU alone
+    def plain_mse(outputs, masks):  # without the check of the masks, which a loss of seglib makes on a CPU only
         return ((outputs - masks) ** 2).mean()
 
-    work = functools.partial(train_one_epoch, model, data, plain_mse, optimizer, torch.device("cpu"), watch=Silent())
+    work = functools.partial(
+        train_one_epoch, model, data, plain_mse, optimizer, torch.device("cpu"), guard=SilentGuard()
+    )
     assert count_syncs(work) == 1
 
 
@@ -250,7 +252,7 @@ def test_the_engine_asks_for_no_value_but_the_mean_at_the_end(batches):
 def test_loading_and_steps_take_turns_run_side_by_side_or_are_shared_out():
     for load, step in itertools.product((1.0, 5.0, 20.0), repeat=2):
         ends = {
-            (workers, item): loading_timeline(6, load, step, workers, item=item)[1][-1][1]
+            (workers, item): loading_timeline(6, load, step, num_workers=workers, item=item)[1][-1][1]
             for workers, item in ((0, True), (0, False), (1, False), (3, False))
         }
         assert ends[0, True] == 6 * (load + step)
@@ -261,7 +263,7 @@ def test_loading_and_steps_take_turns_run_side_by_side_or_are_shared_out():
 
 
 def test_a_step_begins_when_its_batch_is_there_and_no_worker_runs_too_far_ahead():
-    loaded, done = loading_timeline(9, 3.0, 10.0, workers=2, ahead=2)
+    loaded, done = loading_timeline(9, 3.0, 10.0, num_workers=2, prefetch_factor=2)
     by_number = {number: loaded[number % 2][number // 2] for number in range(9)}
     assert all(done[number][0] >= by_number[number][1] for number in range(9))
     for number, (begin, _) in by_number.items():
@@ -271,13 +273,13 @@ def test_a_step_begins_when_its_batch_is_there_and_no_worker_runs_too_far_ahead(
 
 
 def test_the_drawing_numbers_each_batch_once_for_who_loads_it_and_once_for_the_gpu():
-    figure = loading_figure(4, 30, 20, workers=2)
+    figure = loading_figure(4, 30, 20, num_workers=2)
     assert [axes.get_title().rsplit(": ")[-1] for axes in figure.axes] == ["200 ms", "140 ms", "110 ms"]
     for axes in figure.axes:
         assert sorted(text.get_text() for text in axes.texts) == sorted("11223344")
     assert encode(figure)[0] == "image/png"
 
 
-@pytest.mark.parametrize(("workers", "prefetch_factor", "batches"), [(0, 2, 1), (1, 1, 2), (2, 2, 5)])
-def test_torch_loads_as_far_ahead_as_we_say(workers, prefetch_factor, batches):
-    assert loaded_ahead(workers, prefetch_factor) == batches
+@pytest.mark.parametrize(("num_workers", "prefetch_factor", "batches"), [(0, 2, 1), (1, 1, 2), (2, 2, 5)])
+def test_torch_loads_as_far_ahead_as_we_say(num_workers, prefetch_factor, batches):
+    assert batches_loaded_ahead(num_workers, prefetch_factor) == batches

@@ -139,7 +139,15 @@ def monitored(epochs=2, train_batches=None, on_step=None):
 
         cpu = torch.device("cpu")
         return fit(
-            model, train_batches, batches(1), criterion, optimizer, epochs, cpu, on_epoch=tell_epoch, on_step=step
+            model,
+            train_batches,
+            batches(1),
+            criterion,
+            optimizer,
+            epochs=epochs,
+            device=cpu,
+            on_epoch=tell_epoch,
+            on_step=step,
         )
 
     def predict():

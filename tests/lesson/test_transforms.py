@@ -7,11 +7,11 @@ from PIL import Image
 
 from seglib.data.dataset import CustomDataset
 from seglib.lesson.transforms.transform_widget import (
-    CHANGES,
-    COLOURS,
-    MOVES,
-    changed_pair,
+    COLOR_TRANSFORMS,
+    GEOMETRIC_TRANSFORMS,
+    TRANSFORM_NAMES,
     overlay_ignored,
+    transform_pair,
     transform_widget,
 )
 
@@ -34,40 +34,41 @@ def square_pair() -> tuple[torch.Tensor, torch.Tensor]:
     return (mask * 255).expand(3, -1, -1).clone(), mask
 
 
-@pytest.mark.parametrize("change", CHANGES)
-def test_strength_0_changes_nothing(change):
+@pytest.mark.parametrize("name", TRANSFORM_NAMES)
+def test_strength_0_changes_nothing(name):
     image, mask = square_pair()
-    new_image, new_mask = changed_pair(image, mask, change, 0.0)
+    new_image, new_mask = transform_pair(image, mask, name, 0.0)
     assert (new_image.int() - image.int()).abs().max() <= 1
     assert torch.equal(new_mask, mask)
 
 
 @pytest.mark.parametrize("strength", [-1.0, -0.6, -0.15, 0.15, 0.6, 1.0])
-@pytest.mark.parametrize("change", MOVES)
-def test_image_and_mask_move_together(change, strength):
-    image, mask = changed_pair(*square_pair(), change, strength)
+@pytest.mark.parametrize("name", GEOMETRIC_TRANSFORMS)
+def test_image_and_mask_move_together(name, strength):
+    image, mask = transform_pair(*square_pair(), name, strength)
     assert image.shape == (3, 60, 80)
     assert mask.shape == (60, 80)
     assert set(mask.unique().tolist()) <= {0, 1, 255}
-    seen, inside = image[0] > 127, mask == 1
+    seen = image[0] > 127
+    inside = mask == 1
     assert (seen & inside).sum() / (seen | inside).sum() > 0.9
     assert not image[:, mask == 255].any()
 
 
-@pytest.mark.parametrize("change", COLOURS)
-def test_colours_leave_the_mask_alone(change):
+@pytest.mark.parametrize("name", COLOR_TRANSFORMS)
+def test_colours_leave_the_mask_alone(name):
     image, mask = square_pair()
     image[:] = torch.tensor([200, 120, 40], dtype=torch.uint8).view(3, 1, 1)
     image[:, :10] //= 2
     for strength in (-0.5, 0.5):
-        new_image, new_mask = changed_pair(image, mask, change, strength)
+        new_image, new_mask = transform_pair(image, mask, name, strength)
         assert torch.equal(new_mask, mask)
         assert not torch.equal(new_image, image)
 
 
 def test_the_mask_can_be_left_behind():
     image, mask = square_pair()
-    moved, left = changed_pair(image, mask, "flip", 1.0, mask_too=False)
+    moved, left = transform_pair(image, mask, "flip", 1.0, mask_too=False)
     assert torch.equal(left, mask)
     assert torch.equal(moved, image.flip(-1))
 
@@ -78,7 +79,7 @@ def test_what_is_ignored_has_a_colour_of_its_own():
     assert len({tuple(picture[2, column]) for column in (1, 6, 10)}) == 3
 
 
-def test_each_knob_replaces_the_picture(dataset):
+def test_each_control_replaces_the_picture(dataset):
     widget = transform_widget(dataset)
     seen = {widget.pictures.value}
     widget.strength.value = 0.6

@@ -1,22 +1,66 @@
 """The rules of a lesson as functions: each takes a notebook and gives back what breaks it, a line for each place.
 
-A notebook is `Notebook(path, cells)`, read from JSON as it lies on disk. Standard library only.
+A notebook is `Notebook(path, cells)`, read from JSON as it lies on disk. No Jupyter is needed to read it.
 """
 
 import ast
+import functools
 import json
+import math
 import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 
-from tools.notebooks.environment import colab_link, setup_cell
+from tools.notebooks.environment import ROOT, colab_link, setup_cell
+from tools.notebooks.nbval_tolerance import Number, numbers_in, tolerance_of
 
-MAX_CODE_CELLS, MAX_CELL_LINES, MAX_SETUP_LINES, MIN_ALT = 30, 15, 8, 20
+# Notebooks of the first edition, by their names without the number. The rules of verdicts, imports, tricks, minutes and
+# numbers in the prose skip them. Whoever rewrites one takes it off this list.
+AS_IT_WAS = {
+    "dataset",
+    "dataloader",
+    "model",
+    "loss",
+    "optimizer",
+    "training_loop",
+    "cuda",
+    "when_to_stop",
+    "checkpoints",
+    "predict",
+    "silent_bugs",
+    "your_own_data",
+    "many_gpus",
+}
+
+MIN_ALT = 20  # characters of a figure's description
 MAX_IGNORED = 6  # at most one output cell in so many may be ignored
-TAGS = {"from-the-notes", "nbval-ignore-output", "exercise"}
+MAX_VERDICTS = 50  # at most one printed line in so many may be a verdict, over the whole series
+MAX_IMPORTED = 8  # names in one cell
+MAX_MINUTES = 60
+MINUTES_OFF = 5  # by so much the table may be wrong
+WORDS_A_MINUTE = 150
+SECONDS_A_LINE = 8
+SECONDS_A_FIGURE = 20
+MINUTES_AN_EXERCISE = 4
+MAX_LISTED = 20  # a longer list of numbers in a record is a curve
+
+# Known beside these is within-X, a tolerance: see tools/notebooks/nbval_tolerance.py.
+TAGS = {"from-the-notes", "nbval-ignore-output", "exercise", "guard"}
+GUARD = "seglib.lesson.common.guard"
+RECORDS = ROOT / "benchmarks" / "results"
+VERDICT = re.compile(r"(?<![=\w])(?:True|False)\b|: (?:yes|no)$")
+# Methods and functions that change something. Inside a comprehension a reader overlooks that.
+CHANGES = {"add", "append", "clear", "discard", "extend", "insert", "pop", "popitem", "remove", "setdefault", "update"}
+CHANGES |= {"backward", "load_state_dict", "manual_seed", "step", "zero_grad"}
+CHANGES |= {"mkdir", "save", "savefig", "unlink", "write", "write_bytes", "write_text"}
+CHANGES |= {"exec", "print", "setattr"}
+
+# Decimal numbers of the prose that are neither printed nor recorded nor written in code, each with the reason why not.
+PROSE_NUMBERS: dict[str, dict[str, str]] = {}
 LIBRARIES = {"seglib", "torch", "torchvision", "PIL", "numpy", "matplotlib", "ipywidgets", "tqdm"}
 LEAKS = {
     "an absolute path": r"(?<![\w.:/])/(?:home|root|work|tmp|usr|opt|var|private|mnt|Users|content)/\w|\b[A-Z]:\\\w",
@@ -36,6 +80,9 @@ LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(\s*<?([^)\s>]+)>?[^)]*\)"
 HTML_LINK = re.compile(r"<(?:a|img)\b[^>]*?\b(?:href|src)=\"([^\"]+)\"", re.IGNORECASE)
 SOLUTION = re.compile(r"<details>.*?```python\n(.*?)^```.*?</details>", re.MULTILINE | re.DOTALL)
 COLAB = "https://colab.research.google.com/"
+VERSION = re.compile(
+    r"\b(?:Python|torch|torchvision|NumPy|Pillow|Matplotlib|CUDA|JupyterLab) \d+\.\d+\b", re.IGNORECASE
+)
 
 
 @dataclass
@@ -49,6 +96,7 @@ class Cell:
     tags: list[str]
     outputs: list[dict]
     execution_count: int | None
+    metadata: dict
 
     def __str__(self) -> str:
         return f"code cell {self.number}" if self.kind == "code" else f"cell {self.place}"
@@ -60,6 +108,10 @@ class Cell:
     @property
     def ignored(self) -> bool:
         return "nbval-ignore-output" in self.tags
+
+    @property
+    def guard(self) -> bool:
+        return "guard" in self.tags
 
     @cached_property
     def tree(self) -> ast.Module | None:
@@ -92,8 +144,14 @@ class Notebook:
                     raw["metadata"].get("tags", []),
                     raw.get("outputs", []),
                     raw.get("execution_count"),
+                    raw["metadata"],
                 )
             )
+
+    @property
+    def name(self) -> str:
+        """The name without the number, which is also that of its folder in seglib/lesson."""
+        return self.path.stem.partition("_")[2]
 
     @property
     def code(self) -> list[Cell]:
@@ -125,15 +183,20 @@ def texts_of(output: dict) -> str:
     return "\n".join("".join(part) for part in parts)
 
 
-def prose_of(markdown: str) -> str:
-    """What is said in our own voice: without code, quotations, comments, addresses and tags."""
+def own_words(markdown: str) -> str:
+    """What a lesson says outside code, quotations, comments, addresses and tags."""
     text = FENCE.sub("", markdown)
     text = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL)
     text = re.sub(r"`+[^`]*`+", "", text)
     text = re.sub(r"^\s*>.*$", "", text, flags=re.MULTILINE)
-    text = re.sub(r"\"[^\"\n]*\"|“[^”]*”", "", text)
     text = LINK.sub(lambda match: match.group(2), text)
-    return re.sub(r"<[^>]+>", "", text)
+    text = re.sub(r"<[^>]+>", "", text)
+    return re.sub(r"https?://\S+", "", text)
+
+
+def prose_of(markdown: str) -> str:
+    """What is said in our own voice: the lesson's own words, without what stands in quotation marks."""
+    return re.sub(r"\"[^\"\n]*\"|“[^”]*”", "", own_words(markdown))
 
 
 def slug(heading: str) -> str:
@@ -182,6 +245,16 @@ def rule(function: Rule) -> Rule:
     return function
 
 
+def rule_of_the_second_edition(function: Rule) -> Rule:
+    """Put a rule on the list that notebooks of AS_IT_WAS need not keep."""
+
+    @functools.wraps(function)
+    def skipping(notebook: Notebook) -> Iterator[str]:
+        return iter(()) if notebook.name in AS_IT_WAS else function(notebook)
+
+    return rule(skipping)
+
+
 @rule
 def stored_executed_in_order(notebook: Notebook) -> Iterator[str]:
     counts = [cell.execution_count for cell in notebook.code]
@@ -194,20 +267,6 @@ def no_empty_code_cell(notebook: Notebook) -> Iterator[str]:
     for cell in notebook.code:
         if not cell.source.strip():
             yield f"{cell} is empty: remove it"
-
-
-@rule
-def at_most_thirty_code_cells(notebook: Notebook) -> Iterator[str]:
-    if len(notebook.code) > MAX_CODE_CELLS:
-        yield f"{len(notebook.code)} code cells, at most {MAX_CODE_CELLS}"
-
-
-@rule
-def short_cells(notebook: Notebook) -> Iterator[str]:
-    for cell in notebook.code:
-        lines = len(cell.source.splitlines())
-        if lines > MAX_CELL_LINES and not cell.from_the_notes:
-            yield f"{cell} has {lines} lines, at most {MAX_CELL_LINES}: longer code belongs in seglib"
 
 
 @rule
@@ -244,9 +303,23 @@ def no_widget_ids(notebook: Notebook) -> Iterator[str]:
 def known_tags_only(notebook: Notebook) -> Iterator[str]:
     for cell in notebook.cells:
         for tag in set(cell.tags) - TAGS:
-            yield f"{cell} has the tag {tag!r}; known are {sorted(TAGS)}"
+            if not tag.lower().startswith("within"):
+                yield f"{cell} has the tag {tag!r}; known are {sorted(TAGS)} and within-X"
         if cell.kind == "code" and NBVAL_COMMENT.search(cell.source):
             yield f"{cell} speaks to nbval in a comment: use the tag nbval-ignore-output, which is counted"
+
+
+@rule
+def tolerances_are_right_and_needed(notebook: Notebook) -> Iterator[str]:
+    for cell in notebook.cells:
+        try:
+            tolerance = tolerance_of(cell.tags)
+        except ValueError as error:
+            yield f"{cell}: {error}"
+            continue
+        shown = [number for output in cell.outputs for number in numbers_in(texts_of(output))]
+        if tolerance and not any(number.has_point or tolerance.percent for number in shown):
+            yield f"{cell} has the tolerance {tolerance} and shows no number that may differ: take the tag off"
 
 
 @rule
@@ -263,9 +336,44 @@ def ignored_cells_are_asserted(notebook: Notebook) -> Iterator[str]:
         if not (cell.ignored or cell.from_the_notes):
             continue
         following = notebook.next_of("code", cell)
-        nodes = ast.walk(following.tree) if following and following.tree else []
-        if not any(isinstance(node, ast.Assert) for node in nodes):
+        nodes = list(ast.walk(following.tree)) if following and following.tree else []
+        if not any(isinstance(node, ast.Assert) for node in nodes) and not checks_in(nodes, notebook):
             yield f"{cell} is not compared, and the code cell after it asserts nothing"
+
+
+def checks_in(nodes: list[ast.AST], notebook: Notebook) -> list[ast.Call]:
+    """The calls of the guards' `check` among these nodes; some cell of the notebook imports it."""
+    every_node = [node for cell in notebook.code if cell.tree for node in ast.walk(cell.tree)]
+    imports = [node for node in every_node if isinstance(node, ast.ImportFrom) and node.module == GUARD]
+    names = {alias.asname or alias.name for node in imports for alias in node.names}
+    calls = [node for node in nodes if isinstance(node, ast.Call)]
+    return [call for call in calls if isinstance(call.func, ast.Name) and call.func.id in names]
+
+
+@rule
+def guards_call_check_and_say_nothing(notebook: Notebook) -> Iterator[str]:
+    for cell in notebook.code:
+        if not cell.guard:
+            continue
+        nodes = list(ast.walk(cell.tree)) if cell.tree else []
+        if not checks_in(nodes, notebook):
+            yield f"{cell} is a guard and does not call `check` of {GUARD}"
+        if any(isinstance(node, ast.Assert) for node in nodes):
+            yield f"{cell} is a guard and asserts: a reader who changed a number would be stopped by it, use `check`"
+        if cell.outputs:
+            yield f"{cell} is a guard and shows something: {texts_of(cell.outputs[0]).strip()[:60]!r}"
+
+
+@rule
+def only_guards_and_annotations_hide_their_source(notebook: Notebook) -> Iterator[str]:
+    for cell in notebook.code:
+        hidden_in_lab = bool(cell.metadata.get("jupyter", {}).get("source_hidden"))
+        hidden_in_colab = cell.metadata.get("cellView") == "form"
+        if cell.guard and not (hidden_in_lab and hidden_in_colab):
+            yield f'{cell} is a guard: its metadata needs "jupyter": {{"source_hidden": true}} and "cellView": "form"'
+        may_hide = cell.guard or cell.source.startswith("annotate(")
+        if (hidden_in_lab or hidden_in_colab) and not may_hide:
+            yield f"{cell} hides its source: only a guard, and a cell that begins with `annotate(`, may"
 
 
 @rule
@@ -285,8 +393,6 @@ def same_set_up_cell(notebook: Notebook) -> Iterator[str]:
     first = notebook.code[0].source.strip() if notebook.code else ""
     if first != setup_cell():
         yield "the first code cell is not the set-up cell of tools/notebooks/environment.py: run `make address`"
-    elif (count := len([line for line in first.splitlines() if line])) > MAX_SETUP_LINES:
-        yield f"the set-up cell has {count} lines, at most {MAX_SETUP_LINES}"
 
 
 @rule
@@ -355,18 +461,22 @@ def ends_with_a_recap(notebook: Notebook) -> Iterator[str]:
 def figures_have_alt_text(notebook: Notebook) -> Iterator[str]:
     for cell in notebook.code:
         for output in cell.outputs:
-            for mime in output.get("data", {}):
-                if mime.startswith("image/"):
-                    alt = output.get("metadata", {}).get(mime, {}).get("alt", "")
-                    if len(alt) < MIN_ALT:
-                        yield f"{cell} shows a figure with the alt text {alt!r}: say in words what it shows"
-            for tag in re.findall(r"<img\b[^>]*>", texts_of(output)):
-                if not re.search(rf"\balt=\"[^\"]{{{MIN_ALT},}}\"", tag):
-                    yield f"{cell} shows an <img> without alt text: say in words what it shows"
+            yield from (f"{cell} shows {what}: say in words what it shows" for what in without_alt_text(output))
     for cell in notebook.markdown:
         for match in LINK.finditer(FENCE.sub("", cell.source)):
             if match.group(1) and len(match.group(2)) < MIN_ALT:
                 yield f"{cell} shows {match.group(3)} with the alt text {match.group(2)!r}"
+
+
+def without_alt_text(output: dict) -> Iterator[str]:
+    """The pictures of an output that lack a description, or have one that is too short to be one."""
+    for mime in output.get("data", {}):
+        alt = output.get("metadata", {}).get(mime, {}).get("alt", "")
+        if mime.startswith("image/") and len(alt) < MIN_ALT:
+            yield f"a figure with the alt text {alt!r}"
+    for tag in re.findall(r"<img\b[^>]*>", texts_of(output)):
+        if not re.search(rf"\balt=\"[^\"]{{{MIN_ALT},}}\"", tag):
+            yield "an <img> without alt text"
 
 
 @rule
@@ -415,3 +525,200 @@ def no_cell_needs_an_answer(notebook: Notebook) -> Iterator[str]:
             used = {node.id for node in ast.walk(cell.tree or ast.Module([], [])) if isinstance(node, ast.Name)}
             for name in sorted(answers & used):
                 yield f"{cell} uses {name}, the answer of {exercise}"
+
+
+# The rules of the second edition, which AS_IT_WAS is excepted from.
+
+
+def without_deeper(notebook: Notebook) -> list[Cell]:
+    """The cells of a first reading: those under a heading that begins with "Deeper:" are left out."""
+    kept = []
+    deeper = False
+    for cell in notebook.cells:
+        heading = re.search(r"^##? (.*)", FENCE.sub("", cell.source), re.MULTILINE) if cell.kind == "markdown" else None
+        if heading:
+            deeper = heading.group(1).startswith("Deeper:")
+        if not deeper:
+            kept.append(cell)
+    return kept
+
+
+def is_figure(output: dict) -> bool:
+    return bool({"image/png", "image/jpeg"} & set(output.get("data", {})))
+
+
+def minutes_to_read(notebook: Notebook) -> float:
+    """Minutes of a first reading, counted from all words (folded ones too), lines of code, figures and exercises."""
+    cells = without_deeper(notebook)
+    code = [cell for cell in cells if cell.kind == "code"]
+    words = sum(len(cell.source.split()) for cell in cells if cell.kind == "markdown")
+    lines = sum(bool(line.strip()) for cell in code for line in cell.source.splitlines())
+    figures = sum(is_figure(output) for cell in code for output in cell.outputs)
+    exercises = sum("exercise" in cell.tags for cell in code)
+    seconds = lines * SECONDS_A_LINE + figures * SECONDS_A_FIGURE
+    return words / WORDS_A_MINUTE + seconds / 60 + exercises * MINUTES_AN_EXERCISE
+
+
+@rule_of_the_second_edition
+def minutes_are_honest(notebook: Notebook) -> Iterator[str]:
+    counted = minutes_to_read(notebook)
+    if counted > MAX_MINUTES:
+        yield f'{counted:.0f} minutes, at most {MAX_MINUTES}: put something under "Deeper:", or make two notebooks'
+    table = [line for line in notebook.cells[0].source.splitlines() if line.startswith("|")]
+    stated = [re.match(r"\|[^|]*\bminutes\b[^|]*\|\D*(\d+)", line, re.IGNORECASE) for line in table]
+    row = next(filter(None, stated), None)
+    if table and row is None:
+        yield "the table has no row that begins with Minutes and states a number"
+    if row and abs(int(row.group(1)) - counted) > 500:
+        yield f"the table says {row.group(1)} minutes; words, lines, figures and exercises come to {counted:.0f}"
+
+
+@rule_of_the_second_edition
+def imports_where_they_are_needed(notebook: Notebook) -> Iterator[str]:
+    for cell in notebook.code[1:]:  # the first is the set-up cell
+        nodes = ast.walk(cell.tree) if cell.tree and not cell.from_the_notes else []
+        imports = [node for node in nodes if isinstance(node, ast.Import | ast.ImportFrom)]
+        count = sum(len(node.names) for node in imports)
+        if count > MAX_IMPORTED:
+            yield f"{cell} imports {count} names, at most {MAX_IMPORTED}: import a name in the cell that first needs it"
+
+
+@rule_of_the_second_edition
+def no_tricks(notebook: Notebook) -> Iterator[str]:
+    for cell in notebook.code:
+        if cell.tree is None or cell.from_the_notes:
+            continue
+        for node in ast.walk(cell.tree):
+            trick = trick_of(node)
+            if trick:
+                yield f"{cell} uses {trick}, and beginners copy it"
+        for statement in cell.tree.body[:-1]:
+            if isinstance(statement, ast.Expr) and isinstance(statement.value, COMPREHENSIONS):
+                yield f"{cell} has a comprehension whose result is not used: write a loop"
+
+
+COMPREHENSIONS = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
+
+
+def trick_of(node: ast.AST) -> str | None:
+    """The name of the trick that this node is; None for plain code."""
+    if isinstance(node, ast.NamedExpr):
+        return "a walrus (:=)"
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "locals":
+        return "locals()"
+    if isinstance(node, ast.Attribute) and node.attr == "__future__":
+        return "__future__"
+    if isinstance(node, ast.ImportFrom) and "__future__" in (node.module or "").split("."):
+        return "__future__"
+    if isinstance(node, COMPREHENSIONS):
+        changes = [changing(inner) for inner in ast.walk(node)]
+        name = next(filter(None, changes), None)
+        return f"{name}() inside a comprehension, where it is a side effect" if name else None
+    return None
+
+
+def changing(node: ast.AST) -> str | None:
+    """The name of the called function, if it is known to change something; torch's end in one underscore."""
+    if not isinstance(node, ast.Call):
+        return None
+    name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+    in_place = name.endswith("_") and not name.startswith("_")
+    moves_on = name == "next" and bool(node.args) and isinstance(node.args[0], ast.Name)  # unlike next(iter(data))
+    return name if name in CHANGES or in_place or moves_on else None
+
+
+def numbers_shown_or_written(notebook: Notebook) -> tuple[set[Decimal], set[Decimal]]:
+    """The numbers that a notebook prints, writes in code or reads from a record; and those of them that are percent.
+
+    What is only said, in a comment, a string or a figure's description, is no source for what the prose says.
+    """
+    numbers = set()
+    percent = set()
+    for cell in notebook.code:
+        nodes = list(ast.walk(cell.tree)) if cell.tree else []
+        written = [node.value for node in nodes if isinstance(node, ast.Constant)]
+        numbers |= {Decimal(repr(value)) for value in written if type(value) in (int, float)}
+        numbers |= {abs(Decimal(repr(value))) for node in nodes for value in numbers_recorded(record_read_by(node))}
+        for text in [re.sub(r"<[^>]+>", " ", texts_of(output)) for output in cell.outputs if not is_figure(output)]:
+            found = [number for number in numbers_in(text) if number.value.is_finite()]
+            numbers |= {abs(number.value) for number in found}
+            percent |= {abs(number.value) for number in found if is_percent(text, number)}
+    return numbers, percent
+
+
+def record_read_by(node: ast.AST) -> object:
+    """What benchmarks/results/NAME.json holds, where the node is the call `recorded("NAME")`; else None."""
+    is_call = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "recorded"
+    argument = node.args[0] if is_call and node.args else None
+    if not isinstance(argument, ast.Constant):
+        return None
+    path = RECORDS / f"{argument.value}.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
+def numbers_recorded(value: object) -> Iterator[float]:
+    """The numbers of a record, without its curves: a hundred values between 0 and 1 would prove any number right."""
+    if isinstance(value, dict | list):
+        is_curve = isinstance(value, list) and len(value) > MAX_LISTED
+        for part in value.values() if isinstance(value, dict) else value:
+            if isinstance(part, dict | list) or not is_curve:
+                yield from numbers_recorded(part)
+    elif type(value) in (int, float) and math.isfinite(value):
+        yield value
+
+
+def is_percent(text: str, number: Number) -> bool:
+    return bool(re.match(r"\s*(?:%|per ?cent\b|(?:percentage )?points?\b)", text[number.start + len(number.text) :]))
+
+
+def is_rounding(number: Decimal, sources: set[Decimal]) -> bool:
+    """Whether one of the sources, rounded to as many places as `number` has, gives it."""
+    half_a_unit = Decimal((0, (5,), int(number.as_tuple().exponent) - 1))
+    return any(abs(source - number) <= half_a_unit for source in sources)
+
+
+def prose_numbers(notebook: Notebook) -> Iterator[tuple[Cell, str, Number]]:
+    """The decimal numbers of a lesson's own words: (cell, its words, number). Versions of libraries are none."""
+    for cell in notebook.markdown:
+        words = VERSION.sub("", own_words(cell.source))
+        for number in numbers_in(words):
+            if re.search(r"\.\d", number.text):
+                yield cell, words, number
+
+
+@rule_of_the_second_edition
+def numbers_in_the_prose_are_shown_or_recorded(notebook: Notebook) -> Iterator[str]:
+    allowed = PROSE_NUMBERS.get(notebook.name, {})
+    needed = set()
+    sources, percent = numbers_shown_or_written(notebook)
+    hundredths = {value / 100 for value in percent}
+    hundredfold = {value * 100 for value in sources}
+    for cell, words, number in prose_numbers(notebook):
+        candidates = sources | (hundredfold if is_percent(words, number) else hundredths)
+        if is_rounding(abs(number.value), candidates):
+            continue
+        needed.add(number.text)
+        if number.text not in allowed:
+            around = words[max(0, number.start - 40) : number.start + len(number.text) + 20]
+            yield f"{cell} says {number.text}, which no cell prints or writes and no record holds: {around!r}"
+    for text in sorted(set(allowed) - needed):
+        yield f"{text} is on the list PROSE_NUMBERS and need not be: take it off"
+
+
+def few_verdicts(notebooks: list[Notebook]) -> Iterator[str]:
+    """A rule of the whole series: at most one printed line in fifty is True, False, yes or no."""
+    converted = [notebook for notebook in notebooks if notebook.name not in AS_IT_WAS]
+    lines = [(notebook, cell, line) for notebook in converted for cell in notebook.code for line in printed_lines(cell)]
+    verdicts = [each for each in lines if VERDICT.search(each[2])]
+    if len(verdicts) * MAX_VERDICTS > len(lines):
+        yield f"{len(verdicts)} of {len(lines)} printed lines are verdicts: print the number, and tag the cell within-X"
+        for notebook, cell, line in verdicts:
+            yield f"{notebook.path.name}, {cell}: {line.strip()}"
+
+
+def printed_lines(cell: Cell) -> list[str]:
+    """What a cell prints or shows as plain text, line by line; the answers to an exercise are left out."""
+    if "exercise" in cell.tags:
+        return []
+    texts = ["".join(output.get("text") or output.get("data", {}).get("text/plain", "")) for output in cell.outputs]
+    return [line for text in texts for line in text.splitlines() if line.strip()]

@@ -52,9 +52,9 @@ def training(folder: Path, loss: str = "bce", optimizer: str = "adamw", patience
     made = SimpleNamespace(model=Net(), criterion=make_loss(loss), history=History())
     made.train, made.validation = make_loaders(Squares(6), [Squares(4)[idx] for idx in range(4)], batch_size=2)
     made.optimizer = make_optimizer(made.model, optimizer, lr=0.05)
-    made.schedule = make_scheduler(made.optimizer, "poly", steps=6 * 3, warmup=2)
+    made.scheduler = make_scheduler(made.optimizer, "poly", steps=6 * 3, warmup=2)
     made.stopping = EarlyStopping(made.model, patience) if patience else None
-    parts = {"schedule": made.schedule, "stopping": made.stopping, "size": (8, 10)} | others
+    parts = {"scheduler": made.scheduler, "stopping": made.stopping, "size": (8, 10)} | others
     made.checkpoint = Checkpoint(folder / "run.pt", made.model, made.criterion, made.optimizer, made.train, **parts)
     return made
 
@@ -67,9 +67,9 @@ def go_on(made: SimpleNamespace, epochs: int, on_epoch=None) -> History:
         made.validation,
         made.criterion,
         made.optimizer,
-        epochs,
-        CPU,
-        made.schedule,
+        epochs=epochs,
+        device=CPU,
+        scheduler=made.scheduler,
         on_epoch=on_epoch or made.checkpoint.save,
         stopping=made.stopping,
         history=made.history,

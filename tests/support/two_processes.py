@@ -72,7 +72,7 @@ def trained(loss: str, device: torch.device, epochs: int = 3) -> dict:
     seed_everything(0)
     model = frozen(TinyModel(num_classes=2 if classes else 1))
     loaders = make_loaders(Numbered(classes=classes), Numbered(5, classes), batch_size=BATCH)
-    shares, criterion = (shard_loader(loaders[0]), shard_loader(loaders[1], whole=True)), make_loss(loss)
+    shares, criterion = (shard_loader(loaders[0]), shard_loader(loaders[1], whole_batches=True)), make_loss(loss)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     replica, of_all = to_ddp(model, device), global_batch_loss(criterion, -(-BATCH // world_size()))
     losses, evaluations = [], []
@@ -137,16 +137,16 @@ def statistics_of(device: torch.device) -> list[float]:
 
 
 def dropped() -> list[float]:
-    """Which numbers dropout leaves, if chance is set as seglib.train sets it."""
-    from seglib.cli.train import _chance
+    """Which numbers dropout leaves, seeded as the command line seeds each process."""
+    from seglib.cli.train import _seed
 
-    _chance(0, 1, rank())
+    _seed(0, epoch=1, process=rank())
     return nn.functional.dropout(torch.ones(12)).tolist()
 
 
 def few(device: torch.device) -> dict:
     """One validation picture, so that process 1 has none."""
-    loader = shard_loader(make_loaders(Numbered(4), Numbered(1), batch_size=BATCH)[1], whole=True)
+    loader = shard_loader(make_loaders(Numbered(4), Numbered(1), batch_size=BATCH)[1], whole_batches=True)
     seed_everything(0)
     evaluation = evaluate_sharded(TinyModel(), loader, make_loss("bce"), device)
     return {"pixels": int(evaluation.matrix.sum()), "loss": evaluation.loss, "batches": len(loader)}
@@ -175,6 +175,7 @@ def main() -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         elif rank() == 1:  # silent
             time.sleep(60)
+            (folder / "woke.txt").write_text("nobody has ended this process")
         else:
             if what == "killed":
                 signal.signal(signal.SIGTERM, signal.SIG_IGN)  # torchrun would end it before it can speak

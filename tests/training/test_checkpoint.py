@@ -4,6 +4,7 @@ import errno
 import json
 import pickle
 import random
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -72,8 +73,9 @@ def test_each_part_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lo
     go_on(training(tmp_path), 2)
     part = training(tmp_path)
     part.train.sampler.epoch = 0
-    if lost in ("random", "loader"):
-        monkeypatch.setattr(f"seglib.training.checkpoint.set_{lost}_state", lambda *_: None)
+    setters = {"random": "set_rng_state", "loader": "set_dataloader_state"}
+    if lost in setters:
+        monkeypatch.setattr(f"seglib.training.checkpoint.{setters[lost]}", lambda *_: None)
     else:
         monkeypatch.setattr(type(part.checkpoint.parts[lost]), "load_state_dict", lambda *_: None)
     part.history = part.checkpoint.resume()
@@ -94,7 +96,7 @@ def test_before_the_first_save_there_is_nothing_to_resume(tmp_path: Path):
         ({"loss": "mse"}, ["loss: bce in the file, mse here", "threshold: 0.0 in the file, 0.5 here"]),
         ({"optimizer": "sgd"}, ["optimizer: AdamW in the file, SGD here"]),
         ({"classes": ["background", "apple"]}, ["classes: none in the file, background, apple here"]),
-        ({"schedule": None}, ["schedule: SequentialLR in the file, none here"]),
+        ({"scheduler": None}, ["schedule: SequentialLR in the file, none here"]),
         ({"size": (8, 12)}, ["size: 8, 10 in the file, 8, 12 here"]),
     ],
 )
@@ -113,7 +115,7 @@ def test_another_head_is_refused_with_its_shapes(tmp_path: Path):
     go_on(made, 1)
     wide = Net(channels=4)
     other = Checkpoint(
-        tmp_path / "run.pt", wide, made.criterion, made.optimizer, made.train, (8, 10), schedule=made.schedule
+        tmp_path / "run.pt", wide, made.criterion, made.optimizer, made.train, size=(8, 10), scheduler=made.scheduler
     )
     with pytest.raises(WeightsError, match=r"layers.4.weight: 1, 4, 1, 1 in the file, 4, 4, 1, 1 here"):
         other.resume()
@@ -315,3 +317,52 @@ def test_a_plain_loader_with_a_generator_comes_back():
     first = [int(one) for one in loader]
     set_dataloader_state(loader, state)
     assert [int(one) for one in loader] == first
+
+
+# Files of the first edition
+
+FIRST_EDITION = Path("tests/support/first_edition_run.pt")  # `training(patience=2)` after three epochs, saved by it
+
+
+def test_a_checkpoint_of_the_first_edition_goes_on_as_if_it_were_of_today(tmp_path: Path):
+    shutil.copy(FIRST_EDITION, tmp_path / "run.pt")
+    resumed = training(tmp_path, patience=2)
+    resumed.history = resumed.checkpoint.resume()
+    assert len(resumed.history.train_loss) == 3
+    (tmp_path / "whole").mkdir()
+    whole = training(tmp_path / "whole", patience=2)
+    go_on(whole, 3)
+    assert resumed.history.train_loss == pytest.approx(whole.history.train_loss, rel=1e-3)
+    assert resumed.history.validation_iou == pytest.approx(whole.history.validation_iou, abs=0.02)
+    assert resumed.stopping.best_epoch == 3
+    go_on(resumed, 6)
+    assert len(resumed.history.train_loss) == 6
+
+
+def test_a_model_of_the_first_edition_is_loaded(tmp_path: Path):
+    model = build_deeplab(weights=None, verbose=False)
+    contents = {
+        "format": 1,
+        "facts": {
+            "model": "deeplabv3_mobilenet_v3_large",
+            "output channels": 1,
+            "auxiliary head": False,
+            "loss": "mse",
+            "activation": "intensity",
+            "threshold": 0.5,
+            "classes": [],
+            "size": [240, 320],
+            "optimizer": "Adam",
+            "schedule": "none",
+            "scaler": "none",
+            "stopping": "none",
+            "parameter groups": [182],
+        },
+        "config": {},
+        "history": {"train_loss": [0.1], "validation_loss": [0.1], "validation_iou": [0.5], "stopped": ""},
+        "states": {"model": model.state_dict()},
+    }
+    torch.save(contents, tmp_path / "run.pt")
+    trained = load_trained(tmp_path / "run.pt")
+    assert (trained.criterion.name, trained.size, trained.history.validation_iou) == ("mse", (240, 320), [0.5])
+    assert same_weights(trained.model, model)

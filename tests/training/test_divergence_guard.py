@@ -93,7 +93,7 @@ def test_fit_names_the_epoch_and_the_learning_rate_of_that_step():
             return iter(batches(3, broken=2) if len(calls) == 2 else given)
 
     with pytest.raises(TrainingError, match="in epoch 2, step 2, at a learning rate of 0.589"):  # (1 - 4 / 9) ** 0.9
-        fit(model, Spoiled(), given, make_loss("bce"), optimizer, 3, CPU, schedule)
+        fit(model, Spoiled(), given, make_loss("bce"), optimizer, epochs=3, device=CPU, scheduler=schedule)
 
 
 def test_the_highest_of_several_learning_rates_is_named():
@@ -109,7 +109,7 @@ def test_a_validation_loss_that_is_no_number_ends_it_too():
     before = copy.deepcopy(model.state_dict())
     optimizer = torch.optim.SGD(model.parameters(), lr=1e38)
     with pytest.raises(TrainingError) as caught:
-        fit(model, batches(1), batches(1), make_loss("mse"), optimizer, 3, CPU)
+        fit(model, batches(1), batches(1), make_loss("mse"), optimizer, epochs=3, device=CPU)
     check_message(caught.value, "in epoch 1, step 1", "1e+38", "validation pictures")
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.named_parameters())
 
@@ -138,10 +138,10 @@ class Reads(TorchDispatchMode):
         return function(*args, **(kwargs or {}))
 
 
-def test_in_a_step_the_host_reads_nothing_but_its_own_mailbox():
+def test_in_a_step_the_host_reads_nothing_but_its_own_pinned_loss():
     model = new_model()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
-    watch, given, seen = DivergenceGuard(model, optimizer), batches(4), []
+    guard, given, seen = DivergenceGuard(model, optimizer), batches(4), []
 
     def criterion(outputs, masks):  # without the guard, which looks at masks only where they lie on a CPU
         return (outputs - masks).square().mean()
@@ -149,13 +149,13 @@ def test_in_a_step_the_host_reads_nothing_but_its_own_mailbox():
     def feed(reads: Reads):
         yield given[0]
         for batch in given[1:]:
-            seen.append((list(reads.read), watch.mailbox.data_ptr()))
+            seen.append((list(reads.read), guard.pinned_loss.data_ptr()))
             reads.read.clear()
             yield batch
 
     with Reads() as reads:
-        train_one_epoch(model, feed(reads), criterion, optimizer, CPU, watch=watch)
-    assert [read for read, _ in seen] == [[mailbox] for _, mailbox in seen]
+        train_one_epoch(model, feed(reads), criterion, optimizer, CPU, guard=guard)
+    assert [read for read, _ in seen] == [[pinned_loss] for _, pinned_loss in seen]
 
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
@@ -190,15 +190,15 @@ def test_on_a_gpu_the_right_step_is_named_and_its_weights_are_back():
     assert all(torch.allclose(a, b, atol=1e-4) for a, b in zip(model.parameters(), wanted.parameters(), strict=True))
 
 
-# What the watch tells
+# What the guard tells
 
 
 def test_each_step_is_told_with_the_mean_loss_so_far():
     model, told = new_model(), []
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-12)  # as good as standing still
     given = [(torch.zeros(n, 3, 4, 4), torch.full((n, 1, 4, 4), share)) for n, share in ((3, 0.0), (1, 1.0))]
-    watch = DivergenceGuard(model, optimizer, lambda *step: told.append(step))
-    mean = train_one_epoch(model, given, make_loss("mse"), optimizer, CPU, watch=watch)
+    guard = DivergenceGuard(model, optimizer, lambda *step: told.append(step))
+    mean = train_one_epoch(model, given, make_loss("mse"), optimizer, CPU, guard=guard)
     assert [(epoch, step) for epoch, step, _ in told] == [(0, 1), (0, 2)]
     assert told[-1][2] == pytest.approx(mean)
     assert told[0][2] != pytest.approx(mean)
@@ -207,14 +207,23 @@ def test_each_step_is_told_with_the_mean_loss_so_far():
 def test_fit_counts_epochs_and_steps_from_one():
     model, told = new_model(), []
     optimizer = make_optimizer(model)
-    fit(model, batches(2), batches(1), make_loss("bce"), optimizer, 2, CPU, on_step=lambda *step: told.append(step[:2]))
+    fit(
+        model,
+        batches(2),
+        batches(1),
+        make_loss("bce"),
+        optimizer,
+        epochs=2,
+        device=CPU,
+        on_step=lambda *step: told.append(step[:2]),
+    )
     assert told == [(1, 1), (1, 2), (2, 1), (2, 2)]
 
 
 def test_the_bar_shows_the_running_loss(capsys, monkeypatch):
     monkeypatch.setattr(loop, "tqdm", functools.partial(loop.tqdm, disable=False))  # bars are off in tests
     model = new_model()
-    fit(model, batches(3), batches(1), make_loss("bce"), make_optimizer(model), 2, CPU)
+    fit(model, batches(3), batches(1), make_loss("bce"), make_optimizer(model), epochs=2, device=CPU)
     shown = capsys.readouterr().err
     assert re.search(r"6/6 .*epoch=2, loss=0\.\d{3}", shown)
     assert "IoU 0." in shown
@@ -222,7 +231,9 @@ def test_the_bar_shows_the_running_loss(capsys, monkeypatch):
 
 def test_a_dataloader_of_unknown_length_has_a_bar_too():
     model = new_model()
-    history = fit(model, (b for b in batches(3)), batches(1), make_loss("bce"), make_optimizer(model), 1, CPU)
+    history = fit(
+        model, (b for b in batches(3)), batches(1), make_loss("bce"), make_optimizer(model), epochs=1, device=CPU
+    )
     assert len(history.train_loss) == 1
 
 
@@ -241,7 +252,7 @@ def test_stopped_in_mid_epoch_the_history_has_the_whole_epochs():
     model = new_model()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
     stop = interrupted_at(2, 3)
-    history = fit(model, batches(4), batches(1), make_loss("bce"), optimizer, 5, CPU, on_step=stop)
+    history = fit(model, batches(4), batches(1), make_loss("bce"), optimizer, epochs=5, device=CPU, on_step=stop)
     assert history.stopped == "epoch 2, step 3"
     assert len(history.train_loss) == len(history.validation_loss) == len(history.validation_iou) == 1
     assert not model.training  # as after a whole training: dropout would be on otherwise
@@ -250,15 +261,17 @@ def test_stopped_in_mid_epoch_the_history_has_the_whole_epochs():
 def test_stopped_in_mid_epoch_the_model_has_done_whole_steps():
     model = new_model()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
-    fit(model, batches(4), batches(1), make_loss("bce"), optimizer, 5, CPU, on_step=interrupted_at(1, 4))
+    fit(model, batches(4), batches(1), make_loss("bce"), optimizer, epochs=5, device=CPU, on_step=interrupted_at(1, 4))
     assert same_weights(model, trained(3))
 
 
 def test_after_a_stop_the_training_can_go_on():
     model = new_model()
     optimizer = make_optimizer(model, lr=0.05)
-    first = fit(model, batches(4), batches(1), make_loss("bce"), optimizer, 5, CPU, on_step=interrupted_at(2, 2))
-    more = fit(model, batches(4), batches(1), make_loss("bce"), optimizer, 10, CPU)
+    first = fit(
+        model, batches(4), batches(1), make_loss("bce"), optimizer, epochs=5, device=CPU, on_step=interrupted_at(2, 2)
+    )
+    more = fit(model, batches(4), batches(1), make_loss("bce"), optimizer, epochs=10, device=CPU)
     assert more.stopped == ""
     assert more.train_loss[-1] < first.train_loss[0]
 
@@ -300,7 +313,7 @@ def test_the_kernel_may_be_interrupted_anywhere(place):
     if place == "validation":
         train, validation = batches(3), Interrupted(batches(2), True)
     on_epoch = in_epoch if place == "on_epoch" else None
-    history = fit(model, train, validation, make_loss("bce"), optimizer, 4, CPU, on_epoch=on_epoch)
+    history = fit(model, train, validation, make_loss("bce"), optimizer, epochs=4, device=CPU, on_epoch=on_epoch)
     assert len(history.train_loss) == len(history.validation_iou) == 1
     assert history.stopped.startswith("epoch ")
     assert math.isfinite(evaluate(model, batches(1), make_loss("bce"), CPU).loss)
@@ -314,7 +327,7 @@ def test_other_errors_are_not_swallowed():
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        fit(model, broken(), batches(1), make_loss("bce"), make_optimizer(model), 1, CPU)
+        fit(model, broken(), batches(1), make_loss("bce"), make_optimizer(model), epochs=1, device=CPU)
 
 
 # The small functions

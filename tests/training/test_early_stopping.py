@@ -21,7 +21,7 @@ def looked_at(scores: list[float], **options) -> tuple[EarlyStopping, nn.Linear,
     for epoch, score in enumerate(scores, 1):
         nn.init.constant_(model.weight, epoch)
         history.add(score, score, score)
-        stopping.look(history)
+        stopping.update(history)
         if stopping.finished:
             break
     return stopping, model, history
@@ -47,7 +47,7 @@ def test_it_stops_after_patience_and_restores_the_best(scores, patience, min_del
 
 
 def test_a_loss_should_fall():
-    stopping, model, _ = looked_at([0.5, 0.3, 0.4, 0.4], patience=2, measure="validation_loss")
+    stopping, model, _ = looked_at([0.5, 0.3, 0.4, 0.4], patience=2, monitor="validation_loss")
     stopping.restore()
     assert (stopping.best_epoch, model.weight.item()) == (2, 2)
 
@@ -58,7 +58,7 @@ def test_nan_only_never_counts_as_best():
     assert (stopping.finished, stopping.best_epoch, model.weight.item()) == (True, 0, 2)
 
 
-@pytest.mark.parametrize("wrong", [{"patience": 0}, {"min_delta": -0.1}, {"measure": "accuracy"}])
+@pytest.mark.parametrize("wrong", [{"patience": 0}, {"min_delta": -0.1}, {"monitor": "accuracy"}])
 def test_nonsense_is_refused(wrong: dict):
     with pytest.raises(TrainingError, match="patience"):
         EarlyStopping(nn.Linear(1, 1), **wrong)
@@ -94,7 +94,7 @@ def test_a_history_is_gone_on_with_and_forgets_that_it_was_stopped(tmp_path: Pat
     steps = []
     loaders = made.train, made.validation, made.criterion, made.optimizer
     on_step = lambda epoch, step, loss: steps.append((epoch, step))  # noqa: E731
-    history = fit(made.model, *loaders, 3, CPU, on_step=on_step, history=made.history)
+    history = fit(made.model, *loaders, epochs=3, device=CPU, on_step=on_step, history=made.history)
     assert history is made.history
     assert (len(history.train_loss), history.stopped) == (3, "")
     assert steps == [(epoch, step) for epoch in (2, 3) for step in (1, 2, 3)]

@@ -23,6 +23,6 @@ def test_two_photographs_are_learned_to_98_hundredths_of_their_ceiling():
     model.classifier[0].project[3].p = 0.0  # no dropout: by heart is what we want
     optimizer = make_optimizer(model, "adam", lr=2e-3, head_lr=1e-2)
     schedule = make_scheduler(optimizer, "cosine", STEPS, warmup=10)
-    train_one_epoch(model, [(images, masks)] * STEPS, criterion, optimizer, device, schedule)
+    train_one_epoch(model, [(images, masks)] * STEPS, criterion, optimizer, device, scheduler=schedule)
     reached = evaluate(model, [(images, masks)], criterion, device).iou
     assert reached >= 0.98 * ceiling(masks[:, 0])

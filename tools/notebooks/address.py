@@ -3,7 +3,7 @@
 The address stands in one place, pyproject.toml. The set-up cell is the first code cell of a notebook; the links are
 those to Colab, in the notebooks and in README.md. No output changes, so nothing has to run again.
 
-    python tools/notebooks/address.py [owner/name]        with a name, pyproject.toml is changed first
+    python -m tools.notebooks.address [owner/name]        with a name, pyproject.toml is changed first
 """
 
 import json

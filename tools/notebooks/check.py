@@ -3,7 +3,7 @@
 A cell tagged from-the-notes stays as the notes wrote it, two-space indents and all. Ruff knows no tags: here
 its findings in those cells are left out, and the formatter sees a copy without them.
 
-    python tools/notebooks/check.py [--fix] [notebooks/01_dataset.ipynb ...]
+    python -m tools.notebooks.check [--fix] [notebooks/01_dataset.ipynb ...]
 """
 
 import argparse

@@ -31,7 +31,7 @@ if not os.path.isdir("../seglib"):  # in Google Colab: fetch the lessons, at the
     repository = "{repository}"
     ref = "{ref}"
     if not os.path.isdir("lessons") and os.system(f"git clone -q --depth 1 -b {{ref}} {{repository}} lessons"):
-        raise RuntimeError(f"No lessons at {{repository}}, {{ref}}. Is there a network? Notebook 00 shows a second way.")
+        raise RuntimeError(f"No lessons at {{repository}}, {{ref}}. Is there a network? Notebook 00 has another way.")
     os.chdir("lessons/notebooks")
 sys.path.insert(0, os.path.abspath(".."))"""
 

@@ -7,14 +7,13 @@ In a tagged cell
 - numbers with a decimal point may differ by 0.03, or by 5 percent of the stored number. NaN equals NaN, inf equals inf;
 - whole numbers, and 1e-05, which has no point, may differ under a percentage only.
 
-A number is what stands by itself: 0.85, -2.1, 1,234.5, 3.2e+04, 12%, 1.5x. The digits of fruit_007.jpg, resnet-50, 2.11.0,
-320x240 and #102030 belong to a name, and names are text. Figures are not compared; nbval leaves them out.
+A number is what stands by itself: 0.85, -2.1, 1,234.5, 3.2e+04, 12%, 1.5x. The digits of fruit_007.jpg, resnet-50,
+2.11.0, 320x240 and #102030 belong to a name, and names are text. Figures are not compared; nbval leaves them out.
 
 Standard library and pytest only: where nbval is not installed, the plugin loads and has nothing to do.
 """
 
 import copy
-import math
 import re
 import sys
 from collections import defaultdict
@@ -124,7 +123,7 @@ def numbers_in(text: str) -> list[Number]:
 
 
 def words_around(text: str, numbers: list[Number]) -> list[str]:
-    """What stands before, between and behind the numbers, one more than there are numbers; white space made one blank."""
+    """What stands before, between and behind the numbers; white space is made one blank, and dropped at the ends."""
     ends = [0, *(number.start + len(number.text) for number in numbers)]
     starts = [*(number.start for number in numbers), len(text)]
     return [" ".join(text[end:start].split()) for end, start in zip(ends, starts, strict=True)]
@@ -196,7 +195,7 @@ def texts_of(outputs: list[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any
                 yield mime, output["data"], mime
 
 
-def compare_outputs(cell: Any, tolerance: Tolerance, now: list, stored: list) -> bool:
+def compare_outputs(cell: Any, tolerance: Tolerance, now: list[Any], stored: list[Any]) -> bool:
     """Takes the place of nbval's method of that name in a tagged cell.
 
     A new text that equals its stored one within the tolerance is replaced by it, and nbval compares the rest: how many

@@ -103,9 +103,7 @@ def cell_metadata(cell: nbformat.NotebookNode) -> dict[str, Any]:
 def same_pixels(one: bytes, other: bytes) -> bool:
     """Whether two files hold the same picture. Bytes differ with the version of the library that wrote them."""
     with Image.open(io.BytesIO(one)) as first, Image.open(io.BytesIO(other)) as second:
-        if (first.size, first.mode) != (second.size, second.mode):
-            return False
-        return first.tobytes() == second.tobytes()
+        return first.size == second.size and first.convert("RGBA").tobytes() == second.convert("RGBA").tobytes()
 
 
 def keep_pictures(notebook: nbformat.NotebookNode, before: nbformat.NotebookNode) -> None:

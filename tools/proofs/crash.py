@@ -60,7 +60,7 @@ def train(folder: Path, epochs: int) -> None:
     schedule = make_scheduler(optimizer, "poly", steps=2 * epochs, warmup=2)
     stopping = EarlyStopping(model, patience=epochs)
     parts = {"schedule": schedule, "stopping": stopping}
-    checkpoint = Checkpoint(folder / "run.pt", model, criterion, optimizer, train_dataloader, SIZE, **parts)
+    checkpoint = Checkpoint(folder / "run.pt", model, criterion, optimizer, train_dataloader, size=SIZE, **parts)
     history = checkpoint.resume()
     say("resumed", len(history.train_loss))
 

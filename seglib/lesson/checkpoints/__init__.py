@@ -1,1 +1,1 @@
-"""What only the lesson checkpoints needs."""
+"""What only 10_checkpoints needs."""

@@ -7,9 +7,10 @@ import re
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from pygments.lexers.python import PythonLexer
-from pygments.token import Comment, Keyword, Name, Number, Operator, String, _TokenType
+from pygments.token import Comment, Keyword, Name, Number, Operator, String
 
 from seglib.errors import SegError
 
@@ -52,6 +53,8 @@ LONG_RUN = re.compile(r"\S{25,}")
 PUNCTUATION = re.compile(r"(?<=[(\[{,=])(?=\w)|(?<=[\w)\]])(?=\.[a-zA-Z_])")
 LONG_NAME = re.compile(r"\w{25,}")
 UNDERSCORE = re.compile(r"(?<=_)(?=[a-zA-Z0-9])")
+# A line may be broken beside an empty box. A <wbr> would break the lines of a <pre> on GitHub too, which strips styles.
+BREAK = '<span style="display: inline-block"></span>'
 HANGING = 4  # a line that goes on stands so many columns further in than its beginning
 COLUMN = 0.6  # the width of one column of code, in em
 
@@ -99,7 +102,7 @@ class Annotation:
 
 
 def annotate(thing: object, explanations: Mapping[str, str]) -> Annotation:
-    """Show source beside its explanations, line against line.
+    r"""Show source beside its explanations, line against line.
 
     Docstrings of a function, a method or a class are left out. A group of lines runs from an explained line to the
     line before the next explained one; comments, decorators and blank lines right above an explained line go with
@@ -122,7 +125,7 @@ def annotate(thing: object, explanations: Mapping[str, str]) -> Annotation:
         >>> from seglib.errors import SegError
         >>> annotate(SegError, {"class SegError": "**One kind of error.** Found, expected, fix."}).groups[0].first
         1
-        >>> annotate("model.train()\\nmodel.eval()\\n", {"eval": "**Switching.** No dropout."}).groups[1].first
+        >>> annotate("model.train()\nmodel.eval()\n", {"eval": "**Switching.** No dropout."}).groups[1].first
         2
     """
     name = "the code" if isinstance(thing, str) else getattr(thing, "__qualname__", type(thing).__name__)
@@ -223,16 +226,23 @@ def _runs_of(lines: list[str]) -> list[list[Run]]:
     """Cut each line into runs of one kind of token; a string over several lines is one token and several runs."""
     runs: list[list[Run]] = [[]]
     for token, text in PythonLexer(stripnl=False, ensurenl=False).get_tokens("\n".join(lines)):
-        first, *others = text.split("\n")
-        for index, piece in enumerate([first, *others]):
+        for index, piece in enumerate(text.split("\n")):
             if index:
                 runs.append([])
             if piece:
-                runs[-1].append((_kind(token), piece))
+                _append(runs[-1], _kind(token), piece)
     return runs
 
 
-def _kind(token: _TokenType) -> str:
+def _append(runs: list[Run], kind: str, text: str) -> None:
+    """Add text to a line; Pygments cuts a string into its quotes, its words and its escapes, which are one run here."""
+    if runs and runs[-1][0] == kind:
+        text = runs.pop()[1] + text
+    runs.append((kind, text))
+
+
+def _kind(token: Any) -> str:
+    """What a token of Pygments counts as here; empty if it has no colour."""
     return next((kind for parent, kind in KINDS.items() if token in parent), "")
 
 
@@ -272,7 +282,7 @@ def _spans(runs: list[Run], line: str, start: int, end: int) -> str:
     column = 0
     for kind, text in runs:
         inside = range(max(start, column), min(end, column + len(text)))
-        escaped = "".join(("<wbr>" if i in breaks else "") + html.escape(line[i], quote=False) for i in inside)
+        escaped = "".join((BREAK if i in breaks else "") + html.escape(line[i], quote=False) for i in inside)
         pieces.append(_coloured(kind, escaped))
         column += len(text)
     return "".join(pieces)
@@ -291,8 +301,8 @@ def _coloured(kind: str, escaped: str) -> str:
 
 
 def _style_sheet() -> str:
-    """Colours for light and dark pages, stronger than those at the words."""
-    rules = []
+    """Colours for light and dark pages, stronger than those at the words, and a font of one width for nbconvert."""
+    rules = [".annotated pre { font-family: var(--jp-code-font-family, monospace); }"]
     for kind, (light, dark, _) in COLOURS.items():
         selectors = ", ".join(f"{page} .annotated .{kind}" for page in DARK_PAGES)
         rules.append(f".annotated .{kind} {{ color: {light} !important; }}")

@@ -1,8 +1,12 @@
-"""Owns the figures made of photographs; each function returns a Figure for `show`. See 00_start_here."""
+"""Owns the plots of several lessons: rows of pictures, the curves of a training, over-fitting. See 00_start_here.
+
+Each function returns a Figure for `show`.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -30,25 +34,31 @@ def image_grid(
     """
     columns = max(len(row) for row in rows)
     pictures = [[None if image is None else to_picture(image) for image in row] for row in rows]
-    # Each row is as high as its highest picture wants to be at the width of a column.
-    tall = [max(p.shape[0] / p.shape[1] for p in row if p is not None) for row in pictures]
     titles = list(titles or [])
-    lines = max((title.count("\n") + 1 for title in titles), default=0)
-    heads = len(rows) if len(titles) > columns else 1
-    height = sum(tall) * width / columns + 0.28 * lines * heads + 0.08 * len(rows)
+    height = _grid_height(pictures, titles, columns, width)
     figure, axes = new_figure(len(rows), columns, width, height)
-    for number, places in enumerate(axes):
-        for column, place in enumerate(places):
-            place.set(xticks=[], yticks=[])
-            place.spines[:].set_visible(False)
+    for number, axes_of_row in enumerate(axes):
+        for column, axis in enumerate(axes_of_row):
+            axis.set(xticks=[], yticks=[])
+            axis.spines[:].set_visible(False)
             if column < len(pictures[number]) and pictures[number][column] is not None:
-                place.imshow(pictures[number][column], interpolation="antialiased")
+                axis.imshow(pictures[number][column], interpolation="antialiased")
             index = number * columns + column
             if index < len(titles):
-                place.set_title(titles[index])
+                axis.set_title(titles[index])
         if row_labels is not None:
-            places[0].set_ylabel(row_labels[number])
+            axes_of_row[0].set_ylabel(row_labels[number])
     return figure
+
+
+def _grid_height(
+    pictures: Sequence[Sequence[np.ndarray | None]], titles: Sequence[str], columns: int, width: float
+) -> float:
+    """The height of an image grid in inches: each row is as high as its highest picture at the width of a column."""
+    ratios = [max(p.shape[0] / p.shape[1] for p in row if p is not None) for row in pictures]
+    title_lines = max((title.count("\n") + 1 for title in titles), default=0)
+    title_rows = len(pictures) if len(titles) > columns else 1
+    return sum(ratios) * width / columns + 0.28 * title_lines * title_rows + 0.08 * len(pictures)
 
 
 @styled
@@ -60,11 +70,11 @@ def plot_history(history: History, ceiling: float | None = None) -> Figure:
         ceiling: the best IoU that the model could reach, drawn as a dashed line.
     """
     figure, ((losses, scores),) = new_figure(1, 2, 8.0, 3.2)
-    _curve(losses, history.train_loss, BLUE, "o", "training")
-    _curve(losses, history.validation_loss, VERMILLION, "s", "validation")
+    draw_curve(losses, history.train_loss, BLUE, "o", "training")
+    draw_curve(losses, history.validation_loss, VERMILLION, "s", "validation")
     losses.set(title="loss", xlabel="epoch", ylabel="mean loss per image", ylim=(0, None))
     losses.legend(frameon=False)
-    _curve(scores, history.validation_iou, GREEN, "s", "validation")
+    draw_curve(scores, history.validation_iou, GREEN, "s", "validation")
     scores.set(title="IoU", xlabel="epoch", ylabel="IoU (0 to 1)", ylim=(0, 1))
     if ceiling is not None:
         scores.axhline(ceiling, color="black", linestyle="--", linewidth=1, label=f"ceiling {ceiling:.2f}")
@@ -72,7 +82,8 @@ def plot_history(history: History, ceiling: float | None = None) -> Figure:
     return figure
 
 
-def _curve(axes: Axes, values: Sequence[float], colour: str, marker: str, label: str) -> None:
+def draw_curve(axes: Axes, values: Sequence[float], colour: str, marker: str, label: str) -> None:
+    """Draw one value an epoch into axes, counted from 1; above 25 epochs without markers, which would overlap."""
     epochs = range(1, len(values) + 1)
     axes.plot(epochs, values, color=colour, marker=marker if len(values) <= 25 else None, markersize=5, label=label)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -86,14 +97,18 @@ def over_fitting_chart(rows: Sequence[Mapping[str, Any]]) -> Figure:
         rows: the summary of `benchmarks/over_fitting.py`.
     """
     ways = list(dict.fromkeys(row["way"] for row in rows))
-    figure, (places,) = new_figure(1, len(ways), 8.0, 3.2)
-    for axes, way in zip(places, ways, strict=True):
-        here = [row for row in rows if row["way"] == way]
-        counts = range(len(here))
-        for name, words, colour, marker in (("train", "these", BLACK, "o"), ("validation", "new ones", GREEN, "s")):
-            values, spreads = ([row[f"{name}_iou{end}"] for row in here] for end in ("", "_spread"))
-            axes.errorbar(counts, values, spreads, color=colour, marker=marker, capsize=3, label=f"on {words}")
-        axes.set_xticks(counts, [str(row["pictures"]) for row in here])
+    figure, (panels,) = new_figure(1, len(ways), 8.0, 3.2)
+    for axes, way in zip(panels, ways, strict=True):
+        rows_of_way = [row for row in rows if row["way"] == way]
+        positions = range(len(rows_of_way))
+        for name, label, colour, marker in (
+            ("train", "on these", BLACK, "o"),
+            ("validation", "on new ones", GREEN, "s"),
+        ):
+            means = [row[f"{name}_iou"] for row in rows_of_way]
+            spreads = [row[f"{name}_iou_spread"] for row in rows_of_way]
+            axes.errorbar(positions, means, spreads, color=colour, marker=marker, capsize=3, label=label)
+        axes.set_xticks(positions, [str(row["pictures"]) for row in rows_of_way])
         axes.set(title=way, xlabel="training pictures", ylabel="IoU (0 to 1)", ylim=(0, 1))
-    places[0].legend(frameon=False, loc="lower right")
+    panels[0].legend(frameon=False, loc="lower right")
     return figure

@@ -1,4 +1,7 @@
-"""Owns the short trainings of 05: any loss, optimizer and rate, from the same weights, measured on the way."""
+"""Owns the short trainings of 05_loss, 06_optimizer and 13_your_own_data.
+
+Any loss, optimizer and learning rate, from the same weights, measured on the way.
+"""
 
 import copy
 import time
@@ -77,11 +80,13 @@ def small_pairs(samples: Path, size: tuple[int, int] = SIZE) -> tuple[Pairs, Pai
     Shape:
         Each pair: image (3, height, width) float32, normalised; mask (1, height, width) of 0.0 and 1.0.
     """
-    folders = samples / "images", samples / "masks"
-    pictures = CustomDataset(*folders, image_transform(size), mask_transform(size))
+    pictures = CustomDataset(samples / "images", samples / "masks", image_transform(size), mask_transform(size))
     split = read_split(samples / "split.json")
-    train, validation = pictures.subset(split.train), pictures.subset(split.validation)
-    return [train[idx] for idx in range(len(train))], [validation[idx] for idx in range(len(validation))]
+    return _decoded(pictures.subset(split.train)), _decoded(pictures.subset(split.validation))
+
+
+def _decoded(pictures: CustomDataset) -> Pairs:
+    return [pictures[idx] for idx in range(len(pictures))]
 
 
 def train_recipe(
@@ -107,31 +112,30 @@ def train_recipe(
     train_dataloader, _ = make_loaders(train, validation, batch_size=4, seed=recipe.seed)
     optimizer = make_optimizer(model, recipe.optimizer, recipe.lr, recipe.head_lr, recipe.weight_decay)
     warmup = 0 if recipe.schedule == "constant" else WARMUP
-    schedule = make_scheduler(optimizer, recipe.schedule, epochs * len(train_dataloader), warmup)
+    scheduler = make_scheduler(optimizer, recipe.schedule, epochs * len(train_dataloader), warmup)
     start = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
-    tuned = RecipeRun(model, criterion)
+    run = RecipeRun(model, criterion)
     for epoch in range(1, epochs + 1):
         begin = time.perf_counter()
-        loss = train_one_epoch(model, train_dataloader, criterion, optimizer, pick_device("cpu"), schedule)
-        tuned.seconds += time.perf_counter() - begin
+        loss = train_one_epoch(model, train_dataloader, criterion, optimizer, pick_device("cpu"), scheduler=scheduler)
+        run.seconds += time.perf_counter() - begin
         if epoch in marks or epoch == epochs:
             outputs, masks = raw_outputs(model, validation)
             mark: dict[str, Any] = {"epoch": epoch, "train_loss": round(loss, 5)}
             mark["iou"] = round(iou_at(outputs, masks, criterion.threshold or 0.0), 4)
             mark["iou_at"] = {str(at): round(iou_at(outputs, masks, at), 4) for at in THRESHOLDS}
-            tuned.marks.append(mark | {"moved": distances(model, start)})
-    return tuned
+            run.marks.append(mark | {"moved": distances(model, start)})
+    return run
 
 
-def train_longer(tuned: RecipeRun, train: Pairs, criterion: Loss, epochs: int = 2, lr: float = 1e-3) -> nn.Module:
-    """Train a copy of a tuned model for some epochs more, with Adam at a constant rate, perhaps with another loss."""
-    model = copy.deepcopy(tuned.model)
+def train_longer(run: RecipeRun, train: Pairs, criterion: Loss, epochs: int = 2, lr: float = 1e-3) -> nn.Module:
+    """Train a copy of the model of `run` for some epochs more, with Adam at a constant rate and any loss."""
+    model = copy.deepcopy(run.model)
     train_dataloader, _ = make_loaders(train, train, batch_size=4)  # the second one is not used
     optimizer = make_optimizer(model, "adam", lr)
     for _ in range(epochs):
         train_one_epoch(model, train_dataloader, criterion, optimizer, pick_device("cpu"))
     return model
-
 
 
 @torch.inference_mode()
@@ -154,19 +158,26 @@ def iou_at(outputs: Tensor, masks: Tensor, threshold: float) -> float:
 
 
 def distances(model: nn.Module, start: dict[str, Tensor]) -> dict[str, float]:
-    """How far the weights have moved from `start`: the length of the way, and the way of the one that went farthest.
+    """How far the weights have moved from `start`: the norm of the difference, and its largest element.
+
+    Args:
+        model: after some training.
+        start: name of the parameter -> its value w0 before.
 
     Returns:
         "all", "backbone" and "head": the norm of w - w0 over these weights; "share", that of all, divided by the norm
-        of w0; and "farthest", the largest |w - w0| of any single weight.
+        of w0; and "farthest", the largest |w - w0| of any single weight. Four significant digits each.
     """
-    squares, before, farthest = {"backbone": 0.0, "head": 0.0}, 0.0, 0.0
+    squares = {"backbone": 0.0, "head": 0.0}
+    square_of_start = 0.0
+    farthest = 0.0
     for name, parameter in model.named_parameters():
-        way = parameter.detach().double() - start[name]
-        squares["backbone" if name.startswith("backbone.") else "head"] += way.square().sum().item()
-        before += start[name].double().square().sum().item()
-        farthest = max(farthest, way.abs().max().item())
+        before = start[name].cpu().double()
+        difference = parameter.detach().cpu().double() - before  # on the CPU: MPS has no float64
+        squares["backbone" if name.startswith("backbone.") else "head"] += difference.square().sum().item()
+        square_of_start += before.square().sum().item()
+        farthest = max(farthest, difference.abs().max().item())
     squares["all"] = squares["backbone"] + squares["head"]
     lengths = {name: square**0.5 for name, square in squares.items()}
-    lengths |= {"share": lengths["all"] / before**0.5, "farthest": farthest}
+    lengths |= {"share": lengths["all"] / square_of_start**0.5, "farthest": farthest}
     return {name: float(f"{length:.4g}") for name, length in lengths.items()}

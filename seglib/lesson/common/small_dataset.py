@@ -1,4 +1,4 @@
-"""Owns small copies of the samples."""
+"""Owns small copies of the sample photographs, with or without near-twins. See 03_dataloader."""
 
 from pathlib import Path
 
@@ -17,23 +17,27 @@ def near_twin(image: Image.Image, mask: Image.Image, seed: int) -> tuple[Image.I
     Args:
         image: PIL "RGB".
         mask: PIL "L" of the same size.
-        seed: decides how far, and how bright.
+        seed: decides how far the camera moves, and how bright it gets.
 
     Returns:
-        A pair of the same size, cropped and enlarged again; the mask by nearest.
+        A pair of the same size: both cropped by 4 % and enlarged again, the mask by nearest.
     """
     rng = np.random.default_rng(seed)
     width, height = image.size
-    left, top = int(rng.integers(0, width // 25 + 1)), int(rng.integers(0, height // 25 + 1))
-    box = (left, top, left + width - width // 25, top + height - height // 25)
-    brighter = ImageEnhance.Brightness(image.resize(image.size, Image.Resampling.BILINEAR, box))
-    return brighter.enhance(rng.uniform(0.9, 1.1)), mask.resize(mask.size, Image.Resampling.NEAREST, box)
+    margin_x = width // 25
+    margin_y = height // 25
+    left = int(rng.integers(0, margin_x + 1))
+    top = int(rng.integers(0, margin_y + 1))
+    box = (left, top, left + width - margin_x, top + height - margin_y)
+    moved = image.resize(image.size, Image.Resampling.BILINEAR, box)
+    twin = ImageEnhance.Brightness(moved).enhance(rng.uniform(0.9, 1.1))
+    return twin, mask.resize(mask.size, Image.Resampling.NEAREST, box)
 
 
 def write_small(
     dataset: CustomDataset, folder: Path, twins: bool = False, size: tuple[int, int] = SIZE
 ) -> CustomDataset:
-    """Write the pictures of a dataset without transforms into a folder, small; with `twins`, each one's twin too.
+    """Write the pairs of a dataset without transforms into a folder, small; with `twins`, each one's near-twin too.
 
     Args:
         dataset: gives PIL pairs; a portrait is squeezed into `size` like the others.
@@ -47,9 +51,10 @@ def write_small(
     for kind in ("images", "masks"):
         (folder / kind).mkdir(parents=True)
     for number, stem in enumerate(dataset.stems):
-        pair = dataset[number]
-        shots = {stem: pair} | ({f"{stem}_twin": near_twin(*pair, seed=number)} if twins else {})
-        for name, (image, mask) in shots.items():
+        pairs = {stem: dataset[number]}
+        if twins:
+            pairs[f"{stem}_twin"] = near_twin(*pairs[stem], seed=number)
+        for name, (image, mask) in pairs.items():
             # PNG for both: each pixel comes back as it was.
             image.resize(size[::-1], Image.Resampling.BILINEAR).save(folder / "images" / f"{name}.png")
             mask.resize(size[::-1], Image.Resampling.NEAREST).save(folder / "masks" / f"{name}.png")

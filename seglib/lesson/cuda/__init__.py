@@ -1,1 +1,1 @@
-"""What only the lesson cuda needs."""
+"""What only the lesson 08_cuda needs."""

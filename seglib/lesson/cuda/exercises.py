@@ -1,4 +1,4 @@
-"""Owns the exercise checks of 08_cuda: a sum that waits for nobody, bytes to floats, accumulated gradients."""
+"""Owns the exercise checks of 08_cuda: a mean loss without a sync, bytes to floats, accumulated gradients."""
 
 import copy
 from typing import Any
@@ -15,24 +15,26 @@ from seglib.lesson.cuda.sync_counter import count_syncs
 def check_mean_loss(my_mean_loss: Attempt) -> str:
     """Check `my_mean_loss(losses, counts)`: the mean over all images, and no value asked for on the way."""
     losses = [torch.tensor(1.0, requires_grad=True) * value for value in (2.0, 4.0, 9.0)]
-    counts, given = [4, 4, 2], "three losses and the counts 4, 4 and 2"
-    got: list[Any] = []
-    waits = count_syncs(lambda: got.append(my_mean_loss(list(losses), list(counts), given=given)))
-    if waits:
-        often = "once" if waits == 1 else f"{waits} times"
+    counts = [4, 4, 2]
+    given = "three losses and the counts 4, 4 and 2"
+    answers: list[Any] = []
+    syncs = count_syncs(lambda: answers.append(my_mean_loss(list(losses), list(counts), given=given)))
+    answer = answers[0]
+    if syncs:
+        often = "once" if syncs == 1 else f"{syncs} times"
         raise NotYet(f"it asks {often} for the values of tensors, and each time a GPU would be waited for.")
-    if not isinstance(got[0], Tensor):
-        raise NotYet(f"a tensor is wanted, so that nobody has to wait; this is {describe(got[0])}.")
-    value = number(got[0].detach())
+    if not isinstance(answer, Tensor):
+        raise NotYet(f"a tensor is wanted, so that nobody has to wait; this is {describe(answer)}.")
+    value = number(answer.detach())
     if value is None:
-        raise NotYet(f"one number is wanted; this is {describe(got[0])}.")
+        raise NotYet(f"one number is wanted; this is {describe(answer)}.")
     if abs(value - 5.0) < 1e-4:
         raise NotYet("5.0 is the mean over the three batches. The last one holds only two images.")
     if abs(value - 42.0) < 1e-4:
         raise NotYet("42.0 is the sum over the images; divide it by their number.")
     if abs(value - 4.2) > 1e-4:
         raise NotYet(f"the mean over all ten images is 4.2, and yours is {value:.4g}.")
-    if got[0].requires_grad:
+    if answer.requires_grad:
         raise NotYet("the number is right, but it keeps the graphs of all batches in memory: add loss.detach().")
     return "4.2, and nobody had to wait for it."
 
@@ -43,8 +45,8 @@ def check_from_bytes(my_from_bytes: Attempt) -> str:
     generator = torch.Generator().manual_seed(0)
     images = torch.randint(256, (2, 3, 4, 6), generator=generator, dtype=torch.uint8)
     before = images.clone()
-    shapes = "three numbers have to meet three channels: .view(3, 1, 1) puts them into that direction."
-    got = my_from_bytes(images, given="bytes of shape (2, 3, 4, 6)", hints={RuntimeError: shapes})
+    broadcasting = "three numbers have to meet three channels: .view(3, 1, 1) puts them into that direction."
+    got = my_from_bytes(images, given="bytes of shape (2, 3, 4, 6)", hints={RuntimeError: broadcasting})
     wanted = normalize(before / 255)
     if not isinstance(got, Tensor) or got.dtype != torch.float32:
         raise NotYet(f"a tensor of dtype float32 is wanted; this is {describe(got)}.")
@@ -69,37 +71,43 @@ def check_accumulate(my_accumulate: Attempt) -> str:
     """
     torch.manual_seed(0)
     start = nn.Linear(3, 1)
-    images, masks = torch.randn(10, 3), torch.randn(10, 1)
+    images = torch.randn(10, 3)
+    masks = torch.randn(10, 1)
     criterion = nn.MSELoss()
-    whole, mean_of_means, summed = (_stepped(start, images, masks, sizes, weigh) for sizes, weigh in _WAYS)
+    batches = list(zip(images.split(4), masks.split(4), strict=True))
+    right = _weights_after_step(start, [(images, masks)], [1.0])
+    summed = _weights_after_step(start, batches, [1.0, 1.0, 1.0])
+    mean_of_means = _weights_after_step(start, batches, [1 / 3, 1 / 3, 1 / 3])
     model = copy.deepcopy(start)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    model.weight.grad = torch.full_like(model.weight, 100.0)  # of a step before
-    batches = list(zip(images.split(4), masks.split(4), strict=True))
+    model.weight.grad = torch.full_like(model.weight, 100.0)  # left over from a step before
     answer = my_accumulate(model, batches, criterion, optimizer, given="batches of 4, 4 and 2 images")
     if answer is not model:
         raise NotYet(f"give back the model that you were given; this is {describe(answer)}.")
-    got = torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
-    if torch.equal(got, torch.cat([parameter.detach().flatten() for parameter in start.parameters()])):
+    got = _flat_weights(model)
+    if torch.equal(got, _flat_weights(start)):
         raise NotYet("the weights have not moved: one optimizer.step() belongs at the end.")
-    if torch.allclose(got, whole, atol=1e-5):
+    if torch.allclose(got, right, atol=1e-5):
         return "Three batches, one step, and the weights of a single large batch."
     if torch.allclose(got, summed, atol=1e-5):
         raise NotYet("the gradients are added up, and the step is as many times too long: each loss is a mean already.")
     if torch.allclose(got, mean_of_means, atol=1e-5):
         raise NotYet("each batch counts a third, though the last holds 2 of 10 images: weigh by len(images) / 10.")
-    if (got - whole).abs().max() > 5:
+    if (got - right).abs().max() > 5:
         raise NotYet("the gradient of the step before is still in there: zero_grad comes first, once.")
     raise NotYet("the weights are others than after one batch of ten. Is there one zero_grad and one step in all?")
 
 
-_WAYS = (((10,), (1.0,)), ((4, 4, 2), (1 / 3,) * 3), ((4, 4, 2), (1.0,) * 3))
-
-
-def _stepped(start: nn.Linear, images: Tensor, masks: Tensor, sizes: Any, weigh: Any) -> Tensor:
-    """The weights after one step of SGD from weighed losses."""
+def _weights_after_step(start: nn.Linear, batches: list[tuple[Tensor, Tensor]], loss_weights: list[float]) -> Tensor:
+    """The weights after one step of SGD along the gradient of a weighted sum of the batches' MSE losses."""
     model = copy.deepcopy(start)
-    parts = zip(images.split(sizes), masks.split(sizes), weigh, strict=True)
-    sum(weight * ((model(some) - truth) ** 2).mean() for some, truth, weight in parts).backward()
-    torch.optim.SGD(model.parameters(), lr=0.1).step()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    for (images, masks), weight in zip(batches, loss_weights, strict=True):
+        loss = nn.functional.mse_loss(model(images), masks)
+        (weight * loss).backward()
+    optimizer.step()
+    return _flat_weights(model)
+
+
+def _flat_weights(model: nn.Module) -> Tensor:
     return torch.cat([parameter.detach().flatten() for parameter in model.parameters()])

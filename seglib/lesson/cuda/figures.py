@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from seglib.inference.palette import BLUE, GREEN, ORANGE, SKY_BLUE
 from seglib.lesson.common.figures import new_figure, styled
 
-WORDS = {"notes": "the notes' way", "first": "bytes, first epoch", "later": "bytes, from the cache"}
+LABELS = {"notes": "the notes' way", "first": "bytes, first epoch", "later": "bytes, from the cache"}
 
 
 @styled
@@ -19,15 +19,15 @@ def input_bars(measured: dict[str, Any]) -> Figure:
         measured: "milliseconds" and "ratio", by "notes", "first" and "later".
     """
     figure, ((axes,),) = new_figure(1, 1, 8.0, 2.3)
-    for place, (name, colour) in enumerate(zip(WORDS, (ORANGE, SKY_BLUE, BLUE), strict=True)):
+    for place, (name, colour) in enumerate(zip(LABELS, (ORANGE, SKY_BLUE, BLUE), strict=True)):
         value = measured["milliseconds"][name]
         axes.barh(place, value, 0.6, color=colour)
         times = f", {measured['ratio'][name]:.1f} times as fast" if name in measured["ratio"] else ""
         axes.annotate(f"{value:.1f}{times}", (value, place), (4, 0), textcoords="offset points", va="center")
-    axes.set_yticks(range(len(WORDS)), list(WORDS.values()))
+    axes.set_yticks(range(len(LABELS)), list(LABELS.values()))
     axes.invert_yaxis()
     axes.set(xlabel="milliseconds of one core for a picture and its mask", ylabel="way")
-    axes.set_xlim(0, 1.35 * max(measured["milliseconds"][name] for name in WORDS))
+    axes.set_xlim(0, 1.35 * max(measured["milliseconds"][name] for name in LABELS))
     return figure
 
 

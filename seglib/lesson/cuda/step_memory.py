@@ -1,4 +1,4 @@
-"""Owns what a training step takes, memory and operations, counted on the model without computing it. See 08_cuda."""
+"""Owns the memory and the operations of a training step, counted on the model without computing it. See 08_cuda."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,11 +24,11 @@ class StepMemory:
     weights: int
     gradients: int
     adam: int
-    activations_of_a_picture: int
+    activations_per_image: int
 
     def parts(self, batch: int) -> dict[str, int]:
         """The four parts in bytes, by name."""
-        activations = batch * self.activations_of_a_picture
+        activations = batch * self.activations_per_image
         return {"weights": self.weights, "gradients": self.gradients, "Adam": self.adam, "activations": activations}
 
     def total(self, batch: int) -> int:
@@ -36,8 +36,9 @@ class StepMemory:
         return sum(self.parts(batch).values())
 
     def largest_batch(self, gib: float) -> int:
-        """How many pictures fit; 0 or 1 means none in training mode, for the ASPP needs two."""
-        return max(0, int(gib * GIB - self.total(0)) // self.activations_of_a_picture)
+        """How many pictures fit into `gib` GiB; 0 or 1 means none in training mode, because the ASPP needs two."""
+        free = int(gib * GIB) - self.total(0)
+        return max(0, free // self.activations_per_image)
 
 
 def step_memory(name: str, size: tuple[int, int]) -> StepMemory:
@@ -50,53 +51,69 @@ def step_memory(name: str, size: tuple[int, int]) -> StepMemory:
         size: (height, width) of a picture.
     """
     model = build_deeplab(name, weights=None, verbose=False).to("meta").train()
-    two, three = (saved_bytes(model, torch.empty(count, 3, *size, device="meta")) for count in (2, 3))
+    with_two = saved_bytes(model, torch.empty(2, 3, *size, device="meta"))
+    with_three = saved_bytes(model, torch.empty(3, 3, *size, device="meta"))
     weights = sum(tensor.nbytes for tensor in (*model.parameters(), *model.buffers()))
     gradients = sum(parameter.nbytes for parameter in model.parameters() if parameter.requires_grad)
-    return StepMemory(weights, gradients, 2 * gradients, three - two)
+    return StepMemory(
+        weights=weights,
+        gradients=gradients,
+        adam=2 * gradients,  # two running means for each weight
+        activations_per_image=with_three - with_two,
+    )
 
 
 def saved_bytes(model: nn.Module, images: Tensor) -> int:
-    """Bytes that the forward pass of a model, and a loss, keep for the backward pass; weights not counted.
+    """Bytes that the forward pass of a model, and a loss, save for the backward pass; weights are not counted.
 
-    torch calls a hook for each tensor that it keeps; one that is kept twice counts once. On the device "meta" the
-    count is the same as on a CPU.
+    torch calls a hook for each tensor that it saves. A tensor that is saved twice counts once. On the device "meta"
+    the count is the same as on a CPU.
+
+    Args:
+        model: maps images to {"out": (N, C, H, W)}.
+        images: (N, 3, H, W) float32, on the model's device.
     """
-    own = {tensor.untyped_storage()._cdata for tensor in (*model.parameters(), *model.buffers())}
-    kept: dict[int, Any] = {}
+    weights = {tensor.untyped_storage()._cdata for tensor in (*model.parameters(), *model.buffers())}
+    saved: dict[int, Any] = {}  # address of a storage -> the storage
 
-    def keep(tensor: Tensor) -> Tensor:
+    def count_storage(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
-        if storage._cdata not in own:
-            kept[storage._cdata] = storage
+        if storage._cdata not in weights:
+            saved[storage._cdata] = storage
         return tensor
 
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+    with torch.autograd.graph.saved_tensors_hooks(count_storage, lambda tensor: tensor):
         (model(images)["out"] ** 2).mean()
-    return sum(storage.nbytes() for storage in kept.values())
+    return sum(storage.nbytes() for storage in saved.values())
 
 
 def operations(name: str, size: tuple[int, int]) -> float:
-    """Multiplications and additions of one picture's forward and backward pass, counted on the device "meta".
+    """Floating-point operations (FLOPs) of one picture's forward and backward pass, counted on the device "meta".
 
-    Each number that a convolution gives out is a sum of as many products as one of its filters has weights. The way
-    back takes the same again for the weights, and for what came in, except in the first layer: nobody asks for the
-    gradient of the picture. (torch's own counter takes grouped convolutions for dense ones on the way back.)
+    Each output number of a convolution is a sum of as many products as one of its filters has weights. The backward
+    pass takes as many products for the gradient of the weights, and as many for the gradient of the input. The first
+    layer needs no gradient of its input, the picture. (torch's own FlopCounterMode takes grouped convolutions for
+    dense ones in the backward pass.)
 
     Args:
         name: as in `build_deeplab`.
         size: (height, width) of the picture.
+
+    Returns:
+        Multiplications and additions together, each counted as one.
     """
     model = build_deeplab(name, weights=None, verbose=False).to("meta").train()
-    products: list[float] = []
+    products: list[float] = []  # of one picture, one entry for each convolution
 
-    def count(layer: nn.Module, inputs: object, output: Tensor) -> None:
+    def count_products(layer: nn.Module, inputs: object, output: Tensor) -> None:
         products.append(output.numel() / 2 * layer.weight[0].numel())  # type: ignore[index]
 
-    for layer in [part for part in model.modules() if isinstance(part, nn.Conv2d)]:
-        layer.register_forward_hook(count)
-    model(torch.empty(2, 3, *size, device="meta"))
-    return 2 * (3 * sum(products) - products[0])
+    for layer in model.modules():
+        if isinstance(layer, nn.Conv2d):
+            layer.register_forward_hook(count_products)
+    model(torch.empty(2, 3, *size, device="meta"))  # two pictures, because of the ASPP
+    multiplications = 3 * sum(products) - products[0]
+    return 2 * multiplications  # and as many additions
 
 
 @styled
@@ -111,13 +128,13 @@ def memory_bars(memories: Mapping[str, StepMemory], batches: Sequence[int], card
     figure, (panels,) = new_figure(1, len(memories), 8.0, 3.8)
     places = list(range(len(batches)))
     for panel, (axes, (title, memory)) in enumerate(zip(panels, memories.items(), strict=True)):
-        below = [0.0] * len(batches)
+        bottom = [0.0] * len(batches)
         for part, colour in PART_COLOURS.items():
             heights = [memory.parts(batch)[part] / GIB for batch in batches]
-            label = None if panel else part
-            axes.bar(places, heights, 0.55, bottom=below, color=colour, label=label)
-            below = [low + height for low, height in zip(below, heights, strict=True)]
-        top = 1.15 * max(below)
+            label = None if panel else part  # one legend for all panels
+            axes.bar(places, heights, 0.55, bottom=bottom, color=colour, label=label)
+            bottom = [low + height for low, height in zip(bottom, heights, strict=True)]
+        top = 1.15 * max(bottom)
         for card in cards:
             if card <= top:
                 axes.axhline(card, color="black", linestyle="--", linewidth=1)

@@ -1,4 +1,4 @@
-"""Owns how we count the moments in which Python would wait for a GPU: each asks a tensor for its value. See 08_cuda."""
+"""Owns a count of synchronizations: how often Python would wait for a GPU to read a tensor's value. See 08_cuda."""
 
 import contextlib
 from collections.abc import Callable, Iterable
@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-# What torch calls underneath: .item(), float(), int(), bool() and `if`; whatever has a size that depends on values.
-ASKING = (
+# Operators of torch that read values: .item(), float(), int(), bool() and `if` call the first; the size of what the
+# others return depends on values.
+SYNCING_OPERATORS = (
     "_local_scalar_dense",
     "nonzero",
     "unique",
@@ -20,46 +21,64 @@ ASKING = (
     "bincount",
     "repeat_interleave",
 )
-INDEXING = ("index", "index_put", "index_put_", "_index_put_impl_")  # these ask only for a mask, whose size they need
-LEAVING = ("cpu", "numpy", "tolist", "__array__")  # of a tensor: on a CPU nothing of torch is called underneath
+# These read values only if the index is a mask, because the size of the result is then the number of its True.
+INDEXING_OPERATORS = ("index", "index_put", "index_put_", "_index_put_impl_")
+# Methods of a tensor that copy it to the CPU. For a tensor on the CPU they call no operator, so they are patched.
+COPYING_METHODS = ("cpu", "numpy", "tolist", "__array__")
 
 
-class _Counter(TorchDispatchMode):
+class _SyncCounter(TorchDispatchMode):
+    """Sees every operator that torch calls, and counts those that read values."""
+
     def __init__(self) -> None:
         super().__init__()
-        self.count, self.inside = 0, False
+        self.count = 0
+        self.inside_counted_method = False
 
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        name = function.overloadpacket.__name__
-        masks = [index for index in args[1] if isinstance(index, Tensor)] if name in INDEXING else []
-        asks = name.startswith(ASKING) or any(mask.dtype == torch.bool for mask in masks)
-        self.count += asks and not self.inside
+        if _reads_values(function.overloadpacket.__name__, args):
+            self.add_one()
         return function(*args, **(kwargs or {}))
 
-    def counting(self, method: Callable, asks: Callable[[tuple], bool]) -> Callable:
-        """`method`, which counts as one question, whatever it calls underneath."""
+    def add_one(self) -> None:
+        """Count one synchronization, unless it belongs to a method that was counted already."""
+        if not self.inside_counted_method:
+            self.count += 1
+
+    def counting(self, method: Callable, reads_values: Callable[[tuple], bool]) -> Callable:
+        """`method`, counted as one synchronization, whatever operators it calls."""
 
         def counted(*args: Any, **options: Any) -> Any:
-            self.count += asks(args) and not self.inside
-            before, self.inside = self.inside, True
+            if reads_values(args):
+                self.add_one()
+            before = self.inside_counted_method
+            self.inside_counted_method = True
             try:
                 return method(*args, **options)
             finally:
-                self.inside = before
+                self.inside_counted_method = before
 
         return counted
 
 
+def _reads_values(operator: str, args: tuple) -> bool:
+    if operator in INDEXING_OPERATORS:
+        return any(isinstance(index, Tensor) and index.dtype == torch.bool for index in args[1])
+    return operator.startswith(SYNCING_OPERATORS)
+
+
 def _holds_tensors(args: tuple) -> bool:
+    """Whether `torch.tensor(*args)` has to read the values of tensors: it gets a list of them."""
+    data = args[0]
     return (
-        isinstance(args[0], Iterable)
-        and not isinstance(args[0], Tensor)
-        and any(isinstance(x, Tensor) for x in args[0])
+        isinstance(data, Iterable)
+        and not isinstance(data, Tensor)
+        and any(isinstance(element, Tensor) for element in data)
     )
 
 
 def count_syncs(work: Callable[[], object]) -> int:
-    """How many times `work` asks a tensor for its value, as if every tensor were on a GPU.
+    """How many times `work` reads the value of a tensor, as if every tensor were on a GPU.
 
     Example:
         >>> count_syncs(lambda: torch.ones(3).sum().item())
@@ -67,8 +86,8 @@ def count_syncs(work: Callable[[], object]) -> int:
         >>> count_syncs(lambda: torch.ones(3).sum().detach() * 2)
         0
     """
-    with _Counter() as counter, contextlib.ExitStack() as patches:
-        for name in LEAVING:
+    with _SyncCounter() as counter, contextlib.ExitStack() as patches:
+        for name in COPYING_METHODS:
             method = counter.counting(getattr(Tensor, name), lambda args: True)
             patches.enter_context(mock.patch.object(Tensor, name, method))
         patches.enter_context(mock.patch.object(torch, "tensor", counter.counting(torch.tensor, _holds_tensors)))

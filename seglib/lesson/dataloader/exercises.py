@@ -20,7 +20,8 @@ def check_batch_sizes(my_sizes: Attempt) -> str:
     ):
         given = f"{count} pictures, batch_size={batch_size}, drop_last={drop_last}"
         got = my_sizes(count, batch_size, drop_last, given=given)
-        full, rest = [batch_size] * (count // batch_size), count % batch_size
+        full = [batch_size] * (count // batch_size)
+        rest = count % batch_size
         wanted = full + ([rest] if rest and not drop_last else [])
         if not isinstance(got, list | tuple):
             raise NotYet(f"a list of sizes is expected, such as [4, 4, 2]; this is {describe(got)}.")
@@ -74,35 +75,46 @@ def _check_stack(what: str, got: Any, tensors: list[torch.Tensor]) -> None:
         raise NotYet(f"the {what} have the right shape and other values. {mixed}")
 
 
+_STEMS = ["apples_1", "apples_2", "bowl_1", "kitchen_table_1", "kitchen_table_2", "kitchen_table_3", "lamp_1"]
+_CUT = "A stem is cut at its last underscore: stem.rpartition('_')[0]."
+
+
 @exercise
 def check_split_by_scene(my_split: Attempt) -> str:
     """Check `my_split(stems, validation_scenes)`: (train, validation), all pictures of a scene on one side."""
-    stems = ["apples_1", "apples_2", "bowl_1", "kitchen_table_1", "kitchen_table_2", "kitchen_table_3", "lamp_1"]
     for scenes in (["apples"], ["kitchen_table", "lamp"]):
-        got = my_split(list(stems), list(scenes), given=f"seven stems and the validation scenes {scenes}")
+        got = my_split(list(_STEMS), list(scenes), given=f"seven stems and the validation scenes {scenes}")
         if not isinstance(got, list | tuple) or len(got) != 2:
             raise NotYet(f"two lists are expected, train and validation; this is {describe(got)}.")
         try:
-            train, validation = [str(stem) for stem in got[0]], [str(stem) for stem in got[1]]
+            train = [str(stem) for stem in got[0]]
+            validation = [str(stem) for stem in got[1]]
         except TypeError:
             raise NotYet("two lists of stems are expected, train and validation.") from None
-        wanted = [stem for stem in stems if stem.rpartition("_")[0] in scenes]
-        if sorted(train) == wanted:
-            raise NotYet("the two sides are exchanged: train comes first.")
-        if not validation:
-            raise NotYet(f"no picture is in validation. The scene of 'kitchen_table_2' is 'kitchen_table': {_CUT}")
-        if lost := sorted(set(stems) - set(train) - set(validation)):
-            raise NotYet(f"{', '.join(lost)}: on neither side. Every picture belongs to one of the two.")
-        if both := sorted(set(train) & set(validation)):
-            raise NotYet(f"{', '.join(both)}: on both sides. That is the leak that we want to close.")
-        for scene in scenes:
-            here = [stem for stem in train if stem.rpartition("_")[0] == scene]
-            if here:
-                raise NotYet(f"{', '.join(here)}: trained on, though {scene!r} is a scene for validation. {_CUT}")
-        if sorted(validation) != wanted:
-            extra = sorted(set(validation) - set(wanted))
-            raise NotYet(f"{', '.join(extra)}: in validation, though of another scene. {_CUT}")
+        _check_sides(train, validation, scenes)
     return "All pictures of a scene are on one side, so no twin is on the other."
 
 
-_CUT = "A stem is cut at its last underscore: stem.rpartition('_')[0]."
+def _check_sides(train: list[str], validation: list[str], scenes: list[str]) -> None:
+    wanted = [stem for stem in _STEMS if _scene_of(stem) in scenes]
+    if sorted(train) == wanted:
+        raise NotYet("the two sides are exchanged: train comes first.")
+    if not validation:
+        raise NotYet(f"no picture is in validation. The scene of 'kitchen_table_2' is 'kitchen_table': {_CUT}")
+    lost = sorted(set(_STEMS) - set(train) - set(validation))
+    if lost:
+        raise NotYet(f"{', '.join(lost)}: on neither side. Every picture belongs to one of the two.")
+    both = sorted(set(train) & set(validation))
+    if both:
+        raise NotYet(f"{', '.join(both)}: on both sides. That is the leak that we want to close.")
+    for scene in scenes:
+        trained_on = [stem for stem in train if _scene_of(stem) == scene]
+        if trained_on:
+            raise NotYet(f"{', '.join(trained_on)}: trained on, though {scene!r} is a scene for validation. {_CUT}")
+    if sorted(validation) != wanted:
+        extra = sorted(set(validation) - set(wanted))
+        raise NotYet(f"{', '.join(extra)}: in validation, though of another scene. {_CUT}")
+
+
+def _scene_of(stem: str) -> str:
+    return stem.rpartition("_")[0]

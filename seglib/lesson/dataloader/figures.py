@@ -1,4 +1,4 @@
-"""Owns the charts of 03_dataloader: where an epoch's time goes, what workers bring, what a leaking split promises."""
+"""Owns the charts of 03_dataloader: where the time of an epoch goes, what workers bring, IoU after a leaking split."""
 
 from collections.abc import Mapping, Sequence
 
@@ -22,7 +22,7 @@ PART_COLOURS = {
 
 
 @styled
-def epoch_parts(epochs: Mapping[str, Mapping[str, float]]) -> Figure:
+def epoch_time_chart(epochs: Mapping[str, Mapping[str, float]]) -> Figure:
     """Draw where the time of an epoch goes, a bar for each epoch, cut into its parts.
 
     Args:
@@ -32,10 +32,10 @@ def epoch_parts(epochs: Mapping[str, Mapping[str, float]]) -> Figure:
     ends = np.zeros(len(epochs))
     for part, colour in PART_COLOURS.items():
         seconds = np.array([parts.get(part, 0.0) for parts in epochs.values()])
-        axes.barh(list(epochs), seconds, left=ends, color=colour, label=part)  # no edges: they hide thin parts
+        axes.barh(list(epochs), seconds, left=ends, color=colour, label=part)  # without edges, which hide thin parts
         ends += seconds
-    for place, end in enumerate(ends):
-        axes.text(end, place, f" {end:.1f} s", va="center")
+    for row, end in enumerate(ends):
+        axes.text(end, row, f" {end:.1f} s", va="center")
     axes.invert_yaxis()
     axes.set(xlabel="seconds of one epoch, 32 pictures", xlim=(0, ends.max() * 1.12))
     axes.set_ylabel("files on the disk")
@@ -44,20 +44,20 @@ def epoch_parts(epochs: Mapping[str, Mapping[str, float]]) -> Figure:
 
 
 @styled
-def worker_bars(panels: Mapping[str, Mapping[str, Sequence[float]]], workers: Sequence[int] = (0, 1, 2)) -> Figure:
+def workers_chart(panels: Mapping[str, Mapping[str, Sequence[float]]], workers: Sequence[int] = (0, 1, 2)) -> Figure:
     """Draw what workers bring: a panel for each kind of epoch, a group of bars for each number of workers.
 
     Args:
         panels: title -> {name in the legend: seconds, one value for each number of workers}.
         workers: the numbers along the x axis.
     """
-    figure, (places,) = new_figure(1, len(panels), 8.0, 3.2)
-    for panel, (axes, (title, series)) in enumerate(zip(places, panels.items(), strict=True)):
-        wide = 0.84 / len(series)
+    figure, (row,) = new_figure(1, len(panels), 8.0, 3.2)
+    for panel, (axes, (title, series)) in enumerate(zip(row, panels.items(), strict=True)):
+        width = 0.84 / len(series)
         for number, (name, seconds) in enumerate(series.items()):
-            x = np.arange(len(workers)) + (number - (len(series) - 1) / 2) * wide
+            x = np.arange(len(workers)) + (number - (len(series) - 1) / 2) * width
             colour = (ORANGE, SKY_BLUE, GREEN)[number]
-            bars = axes.bar(x, seconds, wide * 0.94, color=colour, label=name if panel == 0 else None)
+            bars = axes.bar(x, seconds, width * 0.94, color=colour, label=name if panel == 0 else None)
             axes.bar_label(bars, [f"{value:.2f}" for value in seconds], padding=2, fontsize=9)
         axes.set_xticks(range(len(workers)), [str(count) for count in workers])
         axes.set(title=title, xlabel="workers", ylabel="seconds of one epoch")
@@ -67,8 +67,8 @@ def worker_bars(panels: Mapping[str, Mapping[str, Sequence[float]]], workers: Se
 
 
 @styled
-def leak_dots(scores: Mapping[str, Mapping[str, Sequence[float]]]) -> Figure:
-    """Draw IoU figures as dots, one a seed, with a line at their mean: what each split promises and what it keeps.
+def leak_chart(scores: Mapping[str, Mapping[str, Sequence[float]]]) -> Figure:
+    """Draw the IoU after each training as dots, one a seed, with a line at their mean.
 
     Args:
         scores: name of the training pictures -> {name of the pictures that were measured: one IoU a seed}.
@@ -76,14 +76,17 @@ def leak_dots(scores: Mapping[str, Mapping[str, Sequence[float]]]) -> Figure:
     figure, ((axes,),) = new_figure(1, 1, 8.0, 3.4)
     kinds = list(dict.fromkeys(kind for row in scores.values() for kind in row))
     for number, kind in enumerate(kinds):
-        colour, marker = (VERMILLION, BLUE, GREEN)[number], "osD"[number]
-        axes.plot([], [], marker, color=colour, label=kind)
-        for place, row in enumerate(scores.values()):
-            if values := row.get(kind):
-                x, mean = place + (number - (len(kinds) - 1) / 2) * 0.32, float(np.mean(values))
-                axes.plot(x + np.linspace(-0.04, 0.04, len(values)), values, marker, color=colour, markersize=6)
-                axes.hlines(mean, x - 0.08, x + 0.08, color=colour, linewidth=2)
-                axes.text(x + 0.09, mean, f"{mean:.2f}", va="center", color=colour)
+        colour = (VERMILLION, BLUE, GREEN)[number]
+        marker = "osD"[number]
+        axes.plot([], [], marker, color=colour, label=kind)  # for the legend
+        for position, row in enumerate(scores.values()):
+            if kind not in row:
+                continue
+            x = position + (number - (len(kinds) - 1) / 2) * 0.32
+            mean = float(np.mean(row[kind]))
+            axes.plot(x + np.linspace(-0.04, 0.04, len(row[kind])), row[kind], marker, color=colour, markersize=6)
+            axes.hlines(mean, x - 0.08, x + 0.08, color=colour, linewidth=2)
+            axes.text(x + 0.09, mean, f"{mean:.2f}", va="center", color=colour)
     axes.set_xticks(range(len(scores)), list(scores))
     low, high = axes.get_ylim()
     axes.set(xlabel="trained on", ylabel="IoU (0 to 1)", xlim=(-0.5, len(scores) - 0.38), ylim=(low, high + 0.02))

@@ -1,4 +1,4 @@
-"""Owns a split that leaks on purpose: near-twins of photographs, and what training makes of them. See 03_dataloader."""
+"""Owns the trainings of 03_dataloader on a clean split and on one that leaks, and their IoU."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,7 @@ EPOCHS = 12
 
 
 def split_in_half(split: Split, seed: int) -> tuple[list[str], list[str]]:
-    """The training scenes of a split in two halves, drawn by chance: the first is trained on, the second stays new."""
+    """The training scenes of a split, divided at random: one half to train on, the other half to stay new."""
     half = random_split(split.train, 0.5, seed)
     return half.train, half.validation
 
@@ -35,13 +35,13 @@ def train_on(dataset: CustomDataset, stems: Sequence[str], seed: int, epochs: in
     train_dataloader, _ = make_loaders(dataset.subset(stems), dataset.subset(others), seed=seed)
     model = build_deeplab(num_classes=1, verbose=False)
     optimizer = make_optimizer(model, "adamw", lr=1e-3, weight_decay=1e-4)
-    schedule = make_scheduler(optimizer, "poly", steps=epochs * len(train_dataloader), warmup=8)
+    scheduler = make_scheduler(optimizer, "poly", steps=epochs * len(train_dataloader), warmup=8)
     for _ in range(epochs):
-        train_one_epoch(model, train_dataloader, make_loss("bce"), optimizer, pick_device("cpu"), schedule)
+        train_one_epoch(model, train_dataloader, make_loss("bce"), optimizer, pick_device("cpu"), scheduler=scheduler)
     return model
 
 
 def score(model: nn.Module, dataset: CustomDataset, stems: Sequence[str]) -> float:
     """IoU of the model's masks for these pictures, from one confusion matrix over all their pixels."""
-    part = torch.utils.data.DataLoader(dataset.subset(stems), batch_size=8)
-    return evaluate(model, part, make_loss("bce"), pick_device("cpu")).iou
+    batches = torch.utils.data.DataLoader(dataset.subset(stems), batch_size=8)
+    return evaluate(model, batches, make_loss("bce"), pick_device("cpu")).iou

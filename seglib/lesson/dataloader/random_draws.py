@@ -1,4 +1,4 @@
-"""Owns a dataset of chance alone, to see what workers do to random numbers. See 03_dataloader."""
+"""Owns a dataset of random numbers, to see what workers do to them. See 03_dataloader."""
 
 import numpy as np
 import torch
@@ -6,12 +6,13 @@ from torch.utils.data import Dataset
 
 
 class RandomDraws(Dataset):
-    """Each "picture" is a throw of two dice with a hundred sides: (one of its own, one of torch's).
+    """Each item is two numbers from 1 to 100: one of the dataset's own generator, one of torch's global generator.
 
-    It stands in a file because on most systems a worker imports the dataset's class, and a notebook cannot be imported.
+    The class stands in a file because on most systems a worker imports the dataset's class, and a notebook cannot be
+    imported.
 
     Args:
-        count: how many throws there are.
+        count: how many items there are.
 
     Example:
         >>> RandomDraws(6)[0][0]
@@ -20,7 +21,7 @@ class RandomDraws(Dataset):
 
     def __init__(self, count: int):
         self.count = count
-        self.rng = np.random.default_rng(0)  # copied, as it stands, into each worker
+        self.rng = np.random.default_rng(0)  # each worker gets a copy, in the state of this moment
 
     def __len__(self) -> int:
         return self.count

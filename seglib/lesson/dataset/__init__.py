@@ -1,1 +1,1 @@
-"""What only the lesson dataset needs."""
+"""What only 01_dataset needs: its exercise checks, its figure, its slider."""

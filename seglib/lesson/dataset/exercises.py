@@ -1,4 +1,4 @@
-"""Owns the exercise checks of 01_dataset about files: pairs by stem, pictures the right way up."""
+"""Owns the exercise checks of 01_dataset: pairs by stem, labels counted, a mask as a tensor, pictures upright."""
 
 import itertools
 import tempfile
@@ -151,10 +151,11 @@ def _is_red(picture: Image.Image, place: tuple[int, int]) -> bool:
 
 
 @exercise
-def check_mask_to_label(to_unit: Attempt) -> str:
+def check_mask_to_label(to_unit: Attempt) -> str:  # noqa: C901 - a flat list of typical mistakes, each with its hint
     """Check `to_unit(mask)`: a PIL mask of 0 and 255 in, a float32 tensor (1, H, W) of 0.0 and 1.0 out."""
     values = np.zeros((3, 4), np.uint8)
-    values[1, 1:], values[2, 3] = 255, 255
+    values[1, 1:] = 255
+    values[2, 3] = 255
     wanted = torch.from_numpy(values // 255).float().unsqueeze(0)  # (1, 3, 4)
     label = to_unit(Image.fromarray(values), given="a mask 4 wide and 3 high")
     if not isinstance(label, torch.Tensor):
@@ -189,7 +190,7 @@ def check_mask_to_label(to_unit: Attempt) -> str:
 
 
 @exercise
-def check_count_labels(count_labels: Attempt) -> str:
+def check_count_labels(count_labels: Attempt) -> str:  # noqa: C901 - a flat list of typical mistakes, each with its hint
     """Check `count_labels(mask)`: a PIL mask in, a dict {value: number of pixels} of the values that occur out."""
     values = np.array([[0, 0, 0, 1], [0, 1, 1, 1], [3, 255, 255, 0]], np.uint8)
     wanted = {0: 5, 1: 4, 3: 1, 255: 2}
@@ -209,7 +210,8 @@ def check_count_labels(count_labels: Attempt) -> str:
         raise NotYet("the keys are tensors, and no two tensors are one key. Take the number out: value.item().")
     plain: dict[float, float] = {}
     for key, count in counts.items():
-        value, pixels = number(key), number(count)
+        value = number(key)
+        pixels = number(count)
         if value is None or pixels is None:
             raise NotYet("keys and values are to be whole numbers: {value: number of pixels}.")
         plain[value] = pixels

@@ -1,4 +1,4 @@
-"""Owns the knobs to turn: a slider over the samples of a dataset. See 01_dataset."""
+"""Owns the widget of 01_dataset: a slider over the samples of a dataset."""
 
 import copy
 import html
@@ -21,7 +21,7 @@ class SampleSlider(ipywidgets.VBox):
     """
 
     def __init__(self, dataset: CustomDataset, start: int = 0, side: int = 240):
-        # The files as they are: whatever transforms the dataset has, they are not what we look at here.
+        # Without its transforms the dataset gives the pictures as the files hold them.
         self.dataset = copy.copy(dataset)
         self.dataset.transform = self.dataset.mask_transform = self.dataset.joint_transform = None
         self.side = side
@@ -39,20 +39,21 @@ class SampleSlider(ipywidgets.VBox):
         names = f"{self.dataset.image_filenames[idx]} with {self.dataset.mask_filenames[idx]}"
         try:
             image, mask = self.dataset[idx]
-        except ValueError as error:  # a broken sample is worth seeing too, and must not stop the slider
+        except ValueError as error:  # say what is wrong with a broken sample, and let the slider move on
             self.pictures.value = jpeg_bytes(np.full((self.side * 3 // 4, self.side * 2, 3), 128, np.uint8))
             self.caption.value = f"{html.escape(names)}<br>{html.escape(str(error)).replace(chr(10), '<br>')}"
             return
         colour: str | Sequence[str] = SKY_BLUE
         if self.dataset.classes is not None:
             colour = OKABE_ITO[2 : 1 + len(self.dataset.classes)]
-        facts = f"{image.width} wide, {image.height} high; {mask_facts(np.asarray(mask), self.dataset.classes)}"
-        # Small first, drawn on afterwards: a move of the slider takes about a tenth of a second.
+        values = describe_mask_values(np.asarray(mask), self.dataset.classes)
+        words = f"{image.width} wide, {image.height} high; {values}"
+        # Shrunk before the overlay is drawn: at full size each move of the slider would be slow.
         image.thumbnail((self.side, self.side))
         mask = mask.resize(image.size, Image.Resampling.NEAREST)
         pair = np.concatenate([np.asarray(image), overlay(image, mask, colour, line=1)], axis=1)  # (H, 2 W, 3)
         self.pictures.value = jpeg_bytes(pair)
-        self.caption.value = f"{html.escape(names)}<br>{html.escape(facts)}"
+        self.caption.value = f"{html.escape(names)}<br>{html.escape(words)}"
 
     def __repr__(self) -> str:
         # A notebook stores this line as the widget's plain text, and nbval compares it.
@@ -70,11 +71,11 @@ def sample_slider(dataset: CustomDataset, start: int = 0, side: int = 240) -> Sa
     return SampleSlider(dataset, start, side)
 
 
-def mask_facts(labels: np.ndarray, classes: Sequence[str] | None = None) -> str:
+def describe_mask_values(labels: np.ndarray, classes: Sequence[str] | None = None) -> str:
     """Say in words what share of a mask (H, W) each value has.
 
     Example:
-        >>> mask_facts(np.array([[0, 255], [0, 0]]))
+        >>> describe_mask_values(np.array([[0, 255], [0, 0]]))
         'mask: 0 on 75.0 %, 255 on 25.0 %'
     """
     values, counts = np.unique(labels, return_counts=True)

@@ -1,1 +1,1 @@
-"""What only the lesson loss needs."""
+"""What only 05_loss needs."""

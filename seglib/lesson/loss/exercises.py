@@ -1,4 +1,4 @@
-"""Owns the exercise checks of 05_loss: a loss that ignores 255, Dice as a loss, momentum by hand."""
+"""Owns the exercise checks of 05_loss: a loss that ignores 255, and Dice as a loss."""
 
 from collections.abc import Iterable
 
@@ -24,19 +24,23 @@ def check_known_pixels(my_loss: Attempt) -> str:
         result = my_loss(moving, masks.clone(), given=given)
         squares = (_OUTPUTS - masks) ** 2
         count = max(int(known.sum()), 1)
-        ours, background = squares[known].sum().item(), _OUTPUTS[~known].square().sum().item()
+        sum_of_known = squares[known].sum().item()
+        sum_as_background = _OUTPUTS[~known].square().sum().item()
         typical = [
             (
                 squares.mean().item(),
                 "255 is taken for a number, and its squared error is huge. Leave these pixels out.",
             ),
-            (ours / 8, "you leave out the pixels of 255 and divide by all pixels. Divide by those that count."),
-            ((ours + background) / 8, "255 counts as background here. It means that nobody can say: leave it out."),
-            (ours, "this is the sum. Divide it by the number of pixels that count."),
+            (sum_of_known / 8, "you leave out the pixels of 255 and divide by all pixels. Divide by those that count."),
+            (
+                (sum_of_known + sum_as_background) / 8,
+                "255 counts as background here. It means that nobody can say: leave it out.",
+            ),
+            (sum_of_known, "this is the sum. Divide it by the number of pixels that count."),
         ]
         if not known.any():
             typical.append((float("nan"), "no pixel counts, and 0 / 0 is NaN. One NaN ends a training: give back 0."))
-        _one_loss(result, moving, ours / count, typical, given, needs_gradient=bool(known.any()))
+        _check_loss(result, moving, sum_of_known / count, typical, given=given, needs_gradient=bool(known.any()))
     return "The pixels that count, divided by their number, and 0 where there is none."
 
 
@@ -47,38 +51,50 @@ def check_dice_loss(my_dice_loss: Attempt) -> str:
         given = f"6 probabilities and a mask with {int(masks.sum())} pixels of fruit"
         moving = _PROBABILITIES.clone().requires_grad_()
         result = my_dice_loss(moving, masks.clone(), given=given)
-        both, ours, truth = ((_PROBABILITIES * masks).sum().item(), _PROBABILITIES.sum().item(), masks.sum().item())
+        shared = (_PROBABILITIES * masks).sum().item()
+        predicted = _PROBABILITIES.sum().item()
+        true = masks.sum().item()
+        dice = (2 * shared + 1) / (predicted + true + 1)
         hard = (_PROBABILITIES > 0.5).float()
-        cut = (2 * (hard * masks).sum().item() + 1) / (hard.sum().item() + truth + 1)
-        each = [
+        hard_dice = (2 * (hard * masks).sum().item() + 1) / (hard.sum().item() + true + 1)
+        of_each_picture = [
             1 - (2 * (p * m).sum().item() + 1) / ((p + m).sum().item() + 1)
             for p, m in zip(_PROBABILITIES, masks, strict=True)
         ]
-        dice = (2 * both + 1) / (ours + truth + 1)
         typical = (
             (dice, "this is Dice itself, which is 1 when all is right. A loss gets smaller: 1 - Dice."),
-            (1 - cut, "you cut the probabilities at a threshold. A step has no slope, so nothing could be learned."),
-            (1 - 2 * both / (ours + truth), "the two 1s are missing. With them an empty mask costs little, not 1."),
-            (1 - (both + 1) / (ours + truth + 1), "the shared part counts twice in Dice: 2 * I."),
             (
-                1 - (both + 1) / (ours + truth - both + 1),
+                1 - hard_dice,
+                "you cut the probabilities at a threshold. A step has no slope, so nothing could be learned.",
+            ),
+            (
+                1 - 2 * shared / (predicted + true),
+                "the two 1s are missing. With them an empty mask costs little, not 1.",
+            ),
+            (1 - (shared + 1) / (predicted + true + 1), "the shared part counts twice in Dice: 2 * I."),
+            (
+                1 - (shared + 1) / (predicted + true - shared + 1),
                 "this is IoU as a loss. Dice divides by the sum of the areas.",
             ),
-            (sum(each) / 2, "this is the mean over the pictures. Sum over the whole batch first, then divide once."),
+            (
+                sum(of_each_picture) / 2,
+                "this is the mean over the pictures. Sum over the whole batch first, then divide once.",
+            ),
         )
-        _one_loss(result, moving, 1 - dice, typical, given)
+        _check_loss(result, moving, 1 - dice, typical, given=given)
     return "Twice the shared part, divided by the sum of both, taken from 1."
 
 
-def _one_loss(
+def _check_loss(
     result: object,
-    moving: Tensor,
+    outputs: Tensor,
     wanted: float,
     typical: Iterable[tuple[float, str]],
+    *,
     given: str,
     needs_gradient: bool = True,
 ) -> None:
-    """Raise the hint for a value that is wrong, or right and without a gradient."""
+    """Raise the hint for a value that is wrong, or right and without a gradient to `outputs`."""
     value = number(result.detach() if isinstance(result, Tensor) else result)
     if value is None:
         raise NotYet(f"a loss is one number; this is {describe(result)}. Sum or average over all dimensions.")

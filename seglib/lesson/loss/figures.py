@@ -1,4 +1,4 @@
-"""Owns the charts of 05 on losses: what one pixel costs, what each loss reaches, what a wrong threshold does to it."""
+"""Owns the charts of 05_loss: what one pixel costs, what each loss reaches, what a wrong threshold does to it."""
 
 import functools
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,8 @@ LOSS_LINES = {
     "dice": {"color": GREEN, "linewidth": 2.0},
 }
 TRUTHS = {1.0: "fruit", 0.0: "background"}
-OWN, OTHER = "its own threshold", "the other's (MSE at 0, the rest at 0.5)"
+OWN_THRESHOLD = "its own threshold"
+OTHER_THRESHOLD = "the other's (MSE at 0, the rest at 0.5)"
 
 
 def pixel_loss(name: str, output: float, target: float) -> tuple[float, float]:
@@ -63,11 +64,11 @@ def one_pixel_curves(target: float = 1.0, at: float | None = None) -> Figure:
     figure, (axes,) = new_figure(1, 2, 8.0, 3.7)
     for name, style in LOSS_LINES.items():
         outputs, *curves = _curve(name, target)
-        for place, values in zip(axes, curves, strict=True):
-            place.plot(outputs, values, label=name if place is axes[0] else None, **style)
+        for panel, values in zip(axes, curves, strict=True):
+            panel.plot(outputs, values, label=name if panel is axes[0] else None, **style)
         if at is not None:
-            for place, value in zip(axes, pixel_loss(name, at, target), strict=True):
-                place.plot([at], [value], "o", color=style["color"])
+            for panel, value in zip(axes, pixel_loss(name, at, target), strict=True):
+                panel.plot([at], [value], "o", color=style["color"])
     axes[0].set(title="value", xlabel="output of the pixel", ylabel="loss", ylim=(-0.15, 5.2))
     axes[1].set(title="gradient", xlabel="output of the pixel", ylabel="loss per unit of output", ylim=(-2.3, 2.3))
     axes[1].axhline(0, color="#888888", linewidth=0.8)
@@ -79,14 +80,17 @@ def best_scores(record: Mapping[str, Any]) -> dict[str, dict[str, list[float]]]:
     """Of `benchmarks/losses.py`, each loss at its best: the IoU of its seeds, at its own threshold and the other.
 
     Returns:
-        loss -> {OWN: one IoU a seed, OTHER: the same}.
+        loss -> {OWN_THRESHOLD: one IoU a seed, OTHER_THRESHOLD: the same}.
     """
     scores = {}
     for name, best in record["best"].items():
-        choice = name, best["schedule"], best["lr"]
+        choice = (name, best["schedule"], best["lr"])
         runs = [run for run in record["runs"] if (run["loss"], run["schedule"], run["lr"]) == choice]
         other = "0.0" if name.startswith("mse") else "0.5"
-        scores[name] = {OWN: [run["iou"] for run in runs], OTHER: [run["iou_at"][other] for run in runs]}
+        scores[name] = {
+            OWN_THRESHOLD: [run["iou"] for run in runs],
+            OTHER_THRESHOLD: [run["iou_at"][other] for run in runs],
+        }
     return scores
 
 
@@ -100,12 +104,14 @@ def loss_dots(scores: Mapping[str, Mapping[str, Sequence[float]]]) -> Figure:
     figure, ((axes,),) = new_figure(1, 1, 8.0, 3.6)
     kinds = list(dict.fromkeys(kind for row in scores.values() for kind in row))
     for number, kind in enumerate(kinds):
-        colour, marker = (BLUE, VERMILLION)[number], "os"[number]
+        colour = (BLUE, VERMILLION)[number]
+        marker = "os"[number]
         style = {"color": colour, "markersize": 6, "markerfacecolor": (colour, "white")[number]}
         axes.plot([], [], marker, label=kind, **style)
-        for place, row in enumerate(scores.values()):
+        for column, row in enumerate(scores.values()):
             values = row[kind]
-            x, mean = place + (number - (len(kinds) - 1) / 2) * 0.36, float(np.mean(values))
+            x = column + (number - (len(kinds) - 1) / 2) * 0.36
+            mean = float(np.mean(values))
             axes.hlines(mean, x - 0.14, x + 0.14, color=colour, linewidth=2)
             axes.plot(x + np.linspace(-0.07, 0.07, len(values)), values, marker, **style)
             axes.annotate(f"{mean:.2f}", (x, max(values)), (0, 5), textcoords="offset points", ha="center", fontsize=10)

@@ -1,4 +1,4 @@
-"""Owns the knob of 05: move the output of one pixel, and see what each loss makes of it."""
+"""Owns the slider of 05_loss: move the output of one pixel, and see what each loss makes of it."""
 
 import io
 
@@ -10,9 +10,9 @@ from seglib.losses import make_loss
 
 
 class LossSlider(ipywidgets.VBox):
-    """The output of one pixel and its truth as knobs, `output` and `truth`; `picture` and `caption` show the losses.
+    """The output of one pixel and its truth as controls, `output` and `truth`; `picture` and `caption` show the losses.
 
-    Moving a knob replaces the bytes of one picture: no output is cleared or written.
+    Moving a control replaces the bytes of one picture: no output of the cell is cleared or written.
     """
 
     def __init__(self, output: float = 2.0):
@@ -20,14 +20,16 @@ class LossSlider(ipywidgets.VBox):
             value=output, min=-6.0, max=6.0, step=0.25, description="output", layout=ipywidgets.Layout(width="480px")
         )
         self.truth = ipywidgets.ToggleButtons(options=[(name, value) for value, name in TRUTHS.items()])
-        self.picture, self.caption = ipywidgets.Image(format="png"), ipywidgets.HTML()
-        for knob in (self.output, self.truth):
-            knob.observe(self._draw, names="value")
+        self.picture = ipywidgets.Image(format="png")
+        self.caption = ipywidgets.HTML()
+        for control in (self.output, self.truth):
+            control.observe(self._draw, names="value")
         super().__init__([ipywidgets.HBox([self.output, self.truth]), self.picture, self.caption])
         self._draw()
 
     def _draw(self, _: object = None) -> None:
-        output, target = self.output.value, self.truth.value
+        output = self.output.value
+        target = self.truth.value
         self.picture.value = _png(one_pixel_curves(target, at=output))
         rows = []
         for name in LOSS_LINES:

@@ -1,1 +1,1 @@
-"""What only the lesson model needs."""
+"""What only 04_model needs: its exercise checks, the drawing of a DeepLab, the auxiliary head, a slider."""

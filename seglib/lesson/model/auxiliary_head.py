@@ -1,4 +1,4 @@
-"""Owns a training with the auxiliary head and one without, all else equal, and their picture. See 04_model."""
+"""Owns the trainings of 04_model with and without the auxiliary head, all else equal, and their chart."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -20,7 +20,7 @@ from seglib.training.loop import evaluate
 
 SIZE = (120, 160)  # (height, width)
 EPOCHS = 10
-AUX_WEIGHT = 0.5  # how much the loss of `aux` counts beside that of `out`; torchvision's reference script has the same
+AUX_WEIGHT = 0.5  # the loss of `aux` is multiplied by it and added; torchvision's reference script has the same
 
 Pairs = Sequence[tuple[Tensor, Tensor]]
 
@@ -35,30 +35,33 @@ def build_for(seed: int, with_aux: bool) -> nn.Module:
 
 
 def loss_of(outputs: dict[str, Tensor], masks: Tensor, criterion: Loss) -> Tensor:
-    """The loss of `out`, and, where there is an `aux`, half of its loss on top."""
+    """The loss of `out`, and, where there is an `aux`, its loss times `AUX_WEIGHT` added."""
     loss = criterion(outputs["out"], masks)
-    return loss + AUX_WEIGHT * criterion(outputs["aux"], masks) if "aux" in outputs else loss
+    if "aux" in outputs:
+        loss = loss + AUX_WEIGHT * criterion(outputs["aux"], masks)
+    return loss
 
 
 def train_with_aux(
     train_pairs: Pairs, validation_pairs: Pairs, seed: int, with_aux: bool, epochs: int = EPOCHS
 ) -> nn.Module:
     """Train a model of `build_for` on pairs (3, H, W) and (1, H, W), without augmentation; the same recipe for both."""
-    model, criterion = build_for(seed, with_aux).train(), make_loss("bce")
+    model = build_for(seed, with_aux).train()
+    criterion = make_loss("bce")
     train_dataloader, _ = make_loaders(train_pairs, validation_pairs, seed=seed)  # type: ignore[arg-type]
     optimizer = make_optimizer(model, "adamw", lr=1e-3, weight_decay=1e-4)
-    schedule = make_scheduler(optimizer, "poly", steps=epochs * len(train_dataloader), warmup=8)
+    scheduler = make_scheduler(optimizer, "poly", steps=epochs * len(train_dataloader), warmup=8)
     for _ in range(epochs):
         for images, masks in train_dataloader:
             optimizer.zero_grad()
             loss_of(model(images.contiguous(memory_format=torch.channels_last)), masks, criterion).backward()
             optimizer.step()
-            schedule.step()
+            scheduler.step()
     return model
 
 
 class Aux(nn.Module):
-    """A model whose `out` is the `aux` of another, so that `evaluate` measures it."""
+    """Wraps a model and gives its `aux` as `out`, so that `evaluate` measures the auxiliary head."""
 
     def __init__(self, model: nn.Module):
         super().__init__()
@@ -77,7 +80,7 @@ def score(model: nn.Module, pairs: Pairs) -> float:
 
 @styled
 def aux_chart(record: Mapping[str, Any]) -> Figure:
-    """Draw what the auxiliary head costs and brings, in three panels: parameters, time of a step, IoU.
+    """Draw in three panels what differs with the auxiliary head: parameters, time of a step, IoU.
 
     Args:
         record: of `benchmarks/aux_head.py`; "arms" {name: {"parameters", "milliseconds_a_step", "iou" [one a seed]}}.
@@ -85,13 +88,14 @@ def aux_chart(record: Mapping[str, Any]) -> Figure:
     figure, ((parameters, times, ious),) = new_figure(1, 3, 8.0, 3.0)
     arms = record["arms"]
     for x, (arm, colour) in enumerate(zip(arms.values(), (BLUE, ORANGE), strict=True)):
-        millions, milliseconds = arm["parameters"] / 1e6, arm["milliseconds_a_step"]
+        millions = arm["parameters"] / 1e6
+        milliseconds = arm["milliseconds_a_step"]
         parameters.bar_label(parameters.bar(x, millions, 0.6, color=colour), [f"{millions:.3f}"], padding=2)
         times.bar_label(times.bar(x, milliseconds, 0.6, color=colour), [f"{milliseconds:.0f}"], padding=2)
         ious.plot(x + np.linspace(-0.12, 0.12, len(arm["iou"])), arm["iou"], "o", color=colour)
         ious.hlines(np.mean(arm["iou"]), x - 0.3, x + 0.3, color=colour)
-    words = {parameters: "parameters (millions)", times: "milliseconds a step", ious: "IoU (0 to 1), three seeds"}
-    for axes, label in words.items():
+    labels = {parameters: "parameters (millions)", times: "milliseconds a step", ious: "IoU (0 to 1), three seeds"}
+    for axes, label in labels.items():
         axes.set_xticks(range(len(arms)), list(arms))
         axes.set(ylabel=label, xlabel="auxiliary head", xlim=(-0.6, len(arms) - 0.4))
         axes.margins(y=0.15)

@@ -11,21 +11,23 @@ from torchvision.models.segmentation.deeplabv3 import DeepLabHead
 from seglib.lesson.common.exercise import Attempt, NotYet, describe, exercise
 
 
-class _Small(nn.Module):
+class _SmallDeepLab(nn.Module):
     """The head of a DeepLab, as it is, on a backbone of one layer: quick to build and to run."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.backbone, self.classifier = nn.Conv2d(3, 8, 3, stride=16, padding=1), DeepLabHead(8, 21)
+        self.backbone = nn.Conv2d(3, 8, 3, stride=16, padding=1)
+        self.classifier = DeepLabHead(8, 21)
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        return {"out": F.interpolate(self.classifier(self.backbone(images)), images.shape[-2:], mode="bilinear")}
+        logits = self.classifier(self.backbone(images))  # (N, 21, H / 16, W / 16)
+        return {"out": F.interpolate(logits, images.shape[-2:], mode="bilinear")}
 
 
 @exercise
 def check_new_head(my_head: Attempt) -> str:
     """Check `my_head(model, num_classes)`: the model, with a new last layer of that many channels."""
-    before = _Small().eval()
+    before = _SmallDeepLab().eval()
     for num_classes in (1, 4):
         given = f"a model of 21 classes and num_classes={num_classes}"
         model = my_head(copy.deepcopy(before), num_classes, given=given)
@@ -35,7 +37,7 @@ def check_new_head(my_head: Attempt) -> str:
     return "One 1x1 convolution is new; everything before it is as it was."
 
 
-def _check_head(model: Any, before: _Small, num_classes: int) -> None:
+def _check_head(model: Any, before: _SmallDeepLab, num_classes: int) -> None:
     head = model.classifier
     if not isinstance(head, nn.Sequential) or len(head) < 5:
         raise NotYet(
@@ -50,11 +52,10 @@ def _check_head(model: Any, before: _Small, num_classes: int) -> None:
             "the new model cannot be run. The layer before the last gives 256 channels: nn.Conv2d(256, ...)."
         ) from None
     if channels != num_classes:
-        label = getattr(head[4], "out_channels", None) == num_classes
-        raise NotYet(
-            f"['out'] has {channels} channels, not {num_classes}."
-            + (" out_channels is a mere note: setting it leaves the weights as they are. Make a new layer." * label)
-        )
+        hint = f"['out'] has {channels} channels, not {num_classes}."
+        if getattr(head[4], "out_channels", None) == num_classes:
+            hint += " out_channels is a mere note: setting it leaves the weights as they are. Make a new layer."
+        raise NotYet(hint)
     if len(head) > 5:
         raise NotYet("a layer is added behind the old last one, which still squeezes all through 21 classes. Swap it.")
     old = {key: value for key, value in before.state_dict().items() if not key.startswith("classifier.4.")}
@@ -69,9 +70,10 @@ def _check_head(model: Any, before: _Small, num_classes: int) -> None:
 @exercise
 def check_running_mean(my_update: Attempt) -> str:
     """Check `my_update(running_mean, features, momentum)`: (C,), (N, C, H, W) and a number in, (C,) out."""
-    draw = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(0)
     for shape, momentum in (((2, 3, 4, 5), 0.1), ((4, 2, 3, 3), 0.3), ((1, 3, 1, 2), 0.01)):
-        features, old = torch.rand(shape, generator=draw) * 4, torch.rand(shape[1], generator=draw)
+        features = torch.rand(shape, generator=generator) * 4
+        old = torch.rand(shape[1], generator=generator)
         norm = nn.BatchNorm2d(shape[1], momentum=momentum)
         norm.running_mean = old.clone()
         norm(features)
@@ -114,7 +116,8 @@ def check_freeze(my_freeze: Attempt) -> str:
     dropout = next(module for module in got.modules() if isinstance(module, nn.Dropout))
     if not dropout.training:
         raise NotYet("dropout is off too: everything is in evaluation mode. Call eval() on the BatchNorm layers alone.")
-    stored, features = norm.running_mean, torch.rand(2, 4, 3, 3) + 3
+    stored = norm.running_mean
+    features = torch.rand(2, 4, 3, 3) + 3
     before = None if stored is None else stored.clone()
     out = norm(features)
     if before is None or stored is None or not torch.equal(before, stored):

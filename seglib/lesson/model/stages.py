@@ -1,12 +1,13 @@
-"""Owns the drawing of a DeepLab: what comes out of each of its parts, made by the model itself. See 04_model."""
+"""Owns the drawing of a DeepLab in 04_model: the shape and a picture of what comes out of each of its parts."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 from typing import Any
 
 import numpy as np
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import ConnectionPatch
 from torch import Tensor, nn
@@ -27,8 +28,17 @@ class Stage:
     parameters: int
 
 
+@dataclass(frozen=True)
+class _Step:
+    """Modules that run one after the other; without any, the step is the model's own output called `name`."""
+
+    part: str
+    name: str
+    modules: list[nn.Module]
+
+
 def stages(model: nn.Module, image: Tensor) -> list[Stage]:
-    """Send one image through a DeepLab, and note by forward hooks what comes out of each of its parts.
+    """Send one image through a DeepLab, and keep by forward hooks what comes out of each of its parts.
 
     Args:
         model: of `build_deeplab`; its mode and its weights stay as they are.
@@ -38,10 +48,18 @@ def stages(model: nn.Module, image: Tensor) -> list[Stage]:
         The image, then the stages in the order of the forward pass. Each parameter is counted in one of them; blocks of
         the backbone whose outputs have one size are one stage.
     """
-    plan, seen, hooks = list(_plan(model)), {}, []
-    for number, (_, _, modules) in enumerate(plan):
-        for module in modules[-1:]:
-            hooks.append(module.register_forward_hook(lambda m, i, o, number=number: seen.update({number: _look(o)})))
+    steps = list(_steps_of(model))
+    kept: dict[int, tuple[tuple[int, ...], np.ndarray]] = {}
+
+    def keep_as(number: int) -> Callable:
+        def hook(module: nn.Module, inputs: Any, output: Tensor) -> None:
+            kept[number] = _shape_and_picture(output)
+
+        return hook
+
+    hooks = [
+        step.modules[-1].register_forward_hook(keep_as(number)) for number, step in enumerate(steps) if step.modules
+    ]
     modes = {module: module.training for module in model.modules()}
     try:
         with torch.no_grad():
@@ -52,64 +70,102 @@ def stages(model: nn.Module, image: Tensor) -> list[Stage]:
         for module, mode in modes.items():
             module.training = mode
     found = [Stage("backbone", "image", tuple(image.shape), to_picture(denormalize(image)), 0)]
-    for number, (part, name, modules) in enumerate(plan):
-        shape, picture = seen[number] if modules else _look(outputs[name])
-        count = sum(weight.numel() for module in modules for weight in module.parameters())
-        found.append(Stage(part, name, shape, picture, count))
-    return list(_one_a_size(found))
+    for number, step in enumerate(steps):
+        shape, picture = kept[number] if step.modules else _shape_and_picture(outputs[step.name])
+        parameters = sum(weight.numel() for module in step.modules for weight in module.parameters())
+        found.append(Stage(step.part, step.name, shape, picture, parameters))
+    return _merge_equal_sizes(found)
 
 
-def _plan(model: Any) -> Iterator[tuple[str, str, list[nn.Module]]]:
-    """(part, name, modules) of each stage; its output is that of the last module, or the model's own of that name."""
+def _steps_of(model: Any) -> Iterator[_Step]:
+    """The steps of a DeepLab's forward pass, in their order."""
     for name, block in model.backbone.named_children():
-        yield "backbone", name, [block]
+        yield _Step("backbone", name, [block])
     for branch in model.classifier[0].convs:
-        rate = branch[0].dilation[0] if isinstance(branch[0], nn.Conv2d) else 0
-        yield "ASPP", {0: "whole picture", 1: "1x1 window"}.get(rate, f"3x3, rate {rate}"), [branch]
-    yield "classifier", "joined", [model.classifier[0].project]
-    heads = {"classifier": ([*model.classifier][1:], "out"), "auxiliary head": ([*(model.aux_classifier or [])], "aux")}
-    for part, (layers, key) in heads.items():
-        if layers:
-            yield part, "3x3 window", layers[:-1]
-            yield part, "last layer", [layers[-1]]
-            yield part, key, []
+        yield _Step("ASPP", _branch_name(branch), [branch])
+    yield _Step("classifier", "joined", [model.classifier[0].project])
+    yield from _steps_of_head("classifier", list(model.classifier)[1:], "out")
+    if model.aux_classifier is not None:
+        yield from _steps_of_head("auxiliary head", list(model.aux_classifier), "aux")
 
 
-def _look(output: Tensor) -> tuple[tuple[int, ...], np.ndarray]:
-    # At once, not later: the block after this one may write into the same memory.
-    return tuple(output.shape[1:]), output[0].float().abs().mean(dim=0).cpu().numpy()  # (C, H, W), (H, W)
+def _branch_name(branch: Any) -> str:
+    if not isinstance(branch[0], nn.Conv2d):
+        return "whole picture"
+    rate = branch[0].dilation[0]
+    return "1x1 window" if rate == 1 else f"3x3, rate {rate}"
 
 
-def _one_a_size(found: list[Stage]) -> Iterator[Stage]:
+def _steps_of_head(part: str, layers: list[nn.Module], output: str) -> Iterator[_Step]:
+    yield _Step(part, "3x3 window", layers[:-1])
+    yield _Step(part, "last layer", layers[-1:])
+    yield _Step(part, output, [])
+
+
+def _shape_and_picture(output: Tensor) -> tuple[tuple[int, ...], np.ndarray]:
+    """Of the first of a batch: (C, H, W), and the mean absolute value over the channels, (H, W)."""
+    # Computed inside the hook: the block after this one may write into the same memory.
+    return tuple(output.shape[1:]), output[0].float().abs().mean(dim=0).cpu().numpy()
+
+
+def _merge_equal_sizes(found: list[Stage]) -> list[Stage]:
+    """Make one stage of the blocks of the backbone whose outputs have one size; its picture is that of the last."""
+
+    def size_or_name(stage: Stage) -> tuple[str, Any]:
+        return stage.part, stage.shape[1:] if stage.part == "backbone" else stage.name
+
     height = found[0].shape[1]
-    for (part, _), group in groupby(found, lambda s: (s.part, s.shape[1:] if s.part == "backbone" else s.name)):
-        *_, last = members = list(group)
-        name = f"1/{height // last.shape[1]}" if part == "backbone" and last.name != "image" else last.name
-        yield Stage(part, name, last.shape, last.picture, sum(member.parameters for member in members))
+    merged = []
+    for (part, _), group in groupby(found, size_or_name):
+        members = list(group)
+        last = members[-1]
+        name = last.name
+        if part == "backbone" and name != "image":
+            name = f"1/{height // last.shape[1]}"
+        parameters = sum(member.parameters for member in members)
+        merged.append(Stage(part, name, last.shape, last.picture, parameters))
+    return merged
 
 
 @styled
 def draw_stages(found: Sequence[Stage]) -> Figure:
-    """Draw a model: a row for each part, a picture for each stage, its shape below, arrows the way the numbers flow.
+    """Draw a model: a row for each part, a picture for each stage with its shape below, arrows from input to output.
 
     Args:
         found: of `stages`.
     """
     rows = [list(group) for _, group in groupby(found, lambda stage: stage.part)]
+    image_height = found[0].shape[1]
     figure, axes = new_figure(len(rows), max(map(len, rows)), 7.4, 1.62 * len(rows))
-    for line, row in zip(axes, rows, strict=True):
-        for axis in line:
+    for axes_of_row, row in zip(axes, rows, strict=True):
+        for axis in axes_of_row:
             axis.set(xticks=[], yticks=[], visible=False)
-        for axis, stage in zip(line, row, strict=False):
-            axis.set_visible(True)
-            axis.imshow(stage.picture, vmin=0, cmap="cividis", interpolation="nearest", aspect="auto")
-            axis.set_title(f"['{stage.name}']" if stage.name in ("out", "aux") else stage.name, fontsize=10.5, pad=3)
-            axis.set_xlabel(str(stage.shape), fontsize=10.5, labelpad=2)
-        source = f"reads 1/{found[0].shape[1] // row[0].shape[1]}"
-        reads = {"ASPP": f", each\n{source}", "classifier": "\nreads all five", "auxiliary head": f"\n{source}"}
-        line[0].set_ylabel(row[0].part + reads.get(row[0].part, ""), fontsize=10.5)
-        if row[0].part != "ASPP":  # its branches stand side by side; elsewhere one stage reads the one before
-            for left, right in pairwise(line[: len(row)]):
-                ends = (1, 0.5), (0, 0.5), left.transAxes, right.transAxes
-                figure.add_artist(ConnectionPatch(*ends, arrowstyle="-|>", color="black", mutation_scale=9))
+        for axis, stage in zip(axes_of_row, row, strict=False):
+            _draw_stage(axis, stage)
+        axes_of_row[0].set_ylabel(_row_label(row[0], image_height), fontsize=10.5)
+        if row[0].part != "ASPP":  # its branches all read the same input; elsewhere a stage reads the one before it
+            _draw_arrows(figure, axes_of_row[: len(row)])
     return figure
+
+
+def _draw_stage(axis: Axes, stage: Stage) -> None:
+    axis.set_visible(True)
+    axis.imshow(stage.picture, vmin=0, cmap="cividis", interpolation="nearest", aspect="auto")
+    title = f"['{stage.name}']" if stage.name in ("out", "aux") else stage.name
+    axis.set_title(title, fontsize=10.5, pad=3)
+    axis.set_xlabel(str(stage.shape), fontsize=10.5, labelpad=2)
+
+
+def _row_label(first: Stage, image_height: int) -> str:
+    """The part that a row shows, and what it reads: the stage of the backbone that has the size of its first stage."""
+    source = f"reads 1/{image_height // first.shape[1]}"
+    reads = {"ASPP": f", each\n{source}", "classifier": "\nreads all five", "auxiliary head": f"\n{source}"}
+    return first.part + reads.get(first.part, "")
+
+
+def _draw_arrows(figure: Figure, axes_of_row: Sequence[Axes]) -> None:
+    for left, right in pairwise(axes_of_row):
+        arrow = ConnectionPatch(
+            (1, 0.5), (0, 0.5), left.transAxes, right.transAxes, arrowstyle="-|>", color="black", mutation_scale=9
+        )
+        figure.add_artist(arrow)

@@ -1,7 +1,7 @@
-"""Owns the knob of 04_model for the output stride."""
+"""Owns the widget of 04_model: a slider over output strides, and the best mask that each can draw."""
 
+import math
 from collections.abc import Callable, Sequence
-from math import ceil
 from typing import Any
 
 import ipywidgets
@@ -10,6 +10,7 @@ from torch import Tensor
 from seglib.inference.overlay import error_picture
 from seglib.lesson.common.figures import jpeg_bytes
 from seglib.metrics import confusion_matrix, iou
+from seglib.model import BUNDLED_MODEL, OUTPUT_STRIDE
 
 STRIDES = (4, 8, 16, 32, 64)
 
@@ -21,25 +22,34 @@ class StrideSlider(ipywidgets.VBox):
     """
 
     def __init__(self, image: Any, mask: Tensor, best_masks: Callable[[Tensor, int], Tensor], strides: Sequence[int]):
-        self.image, self.mask, self.best_masks = image, mask, best_masks
-        self.drawn: dict[int, tuple[bytes, str]] = {}  # a stride that was shown once is shown at once
+        self.image = image
+        self.mask = mask
+        self.best_masks = best_masks
+        self.drawn: dict[int, tuple[bytes, str]] = {}  # stride -> picture and caption: each is computed once
+        default = OUTPUT_STRIDE[BUNDLED_MODEL]
         self.slider = ipywidgets.SelectionSlider(
-            options=list(strides), value=16 if 16 in strides else strides[0], description="stride"
+            options=list(strides), value=default if default in strides else strides[0], description="stride"
         )
-        self.picture, self.caption = ipywidgets.Image(format="jpeg"), ipywidgets.HTML()
+        self.picture = ipywidgets.Image(format="jpeg")
+        self.caption = ipywidgets.HTML()
         self.slider.observe(self._draw, names="value")
         super().__init__([self.slider, self.picture, self.caption])
         self._draw()
 
-    def _draw(self, _: object = None) -> None:
+    def _draw(self, change: object = None) -> None:
         stride = self.slider.value
         if stride not in self.drawn:
-            height, width = self.mask.shape[-2:]
-            best = self.best_masks(self.mask[None], stride)[0]  # (1, H, W)
-            score = iou(confusion_matrix(best.long(), self.mask.long()))[1].item()
-            words = f"{ceil(width / stride)} cells wide, {ceil(height / stride)} high: best IoU {score:.3f}"
-            self.drawn[stride] = jpeg_bytes(error_picture(best, self.mask, self.image)), words
-        self.picture.value, self.caption.value = self.drawn[stride]
+            self.drawn[stride] = self._picture_and_caption(stride)
+        picture, caption = self.drawn[stride]
+        self.picture.value = picture
+        self.caption.value = caption
+
+    def _picture_and_caption(self, stride: int) -> tuple[bytes, str]:
+        height, width = self.mask.shape[-2:]
+        best = self.best_masks(self.mask[None], stride)[0]  # (1, H, W)
+        score = iou(confusion_matrix(best.long(), self.mask.long()))[1].item()
+        cells = f"{math.ceil(width / stride)} cells wide, {math.ceil(height / stride)} high"
+        return jpeg_bytes(error_picture(best, self.mask, self.image)), f"{cells}: best IoU {score:.3f}"
 
     def __repr__(self) -> str:
         # A notebook stores this line as the widget's plain text, and nbval compares it.
@@ -49,7 +59,7 @@ class StrideSlider(ipywidgets.VBox):
 def stride_slider(
     image: Any, mask: Tensor, best_masks: Callable[[Tensor, int], Tensor], strides: Sequence[int] = STRIDES
 ) -> StrideSlider:
-    """Make a slider over output strides for one photograph.
+    """Make a slider over output strides for one photograph; it begins at that of the bundled model.
 
     Args:
         image: the photograph, whatever `to_picture` takes.

@@ -1,1 +1,1 @@
-"""What only the lesson optimizer needs."""
+"""What only 06_optimizer needs."""

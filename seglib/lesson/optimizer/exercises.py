@@ -1,8 +1,13 @@
-"""Owns the exercise checks of 06_optimizer."""
+"""Owns the exercise checks of 06_optimizer: momentum by hand, and how far a schedule lets Adam move a weight."""
 
+import math
 from collections.abc import Sequence
 
-from seglib.lesson.common.exercise import Attempt, NotYet, close, exercise, number
+import torch
+from torch import nn
+
+from seglib.lesson.common.exercise import Attempt, NotYet, close, describe, exercise, number
+from seglib.optim import make_scheduler
 
 
 @exercise
@@ -14,13 +19,19 @@ def check_momentum(my_momentum: Attempt) -> str:
         if value is None:
             raise NotYet(f"the weight after the last step is one number, given {given}.")
         plain = 1.0 - 0.1 * sum(gradients)
-        wanted = _walk(gradients, momentum, 1.0)
+        wanted = _sgd_with_momentum(gradients, momentum)
         typical = (
             (2 - wanted, "the weight goes uphill. A step goes against the gradient: minus."),
             (plain, "this is SGD without momentum. The velocity keeps `momentum` of what it was before."),
-            (_walk(gradients, momentum, 1 - momentum), "the new gradient is made smaller. Torch adds it whole."),
-            (_late(gradients, momentum), "you step before you add the gradient, so each one comes a step late."),
-            (_walk(gradients[-1:], momentum, 1.0), "only the last gradient has moved the weight."),
+            (
+                _sgd_with_momentum(gradients, momentum, 1 - momentum),
+                "the new gradient is made smaller. Torch adds it whole.",
+            ),
+            (
+                _step_before_velocity(gradients, momentum),
+                "you step before you add the gradient, so each one comes a step late.",
+            ),
+            (_sgd_with_momentum(gradients[-1:], momentum), "only the last gradient has moved the weight."),
         )
         if not close(value, wanted):
             hint = next((hint for wrong, hint in typical if close(value, wrong)), None)
@@ -28,17 +39,102 @@ def check_momentum(my_momentum: Attempt) -> str:
     return "Each velocity is the new gradient, and a part of the velocity before."
 
 
-def _walk(gradients: Sequence[float], momentum: float, share: float) -> float:
-    weight, velocity = 1.0, 0.0
+def _sgd_with_momentum(gradients: Sequence[float], momentum: float, share: float = 1.0) -> float:
+    """Where a weight of 1.0 ends at a learning rate of 0.1; `share` of each gradient is added to the velocity."""
+    weight = 1.0
+    velocity = 0.0
     for gradient in gradients:
         velocity = momentum * velocity + share * gradient
         weight -= 0.1 * velocity
     return weight
 
 
-def _late(gradients: Sequence[float], momentum: float) -> float:
-    weight, velocity = 1.0, 0.0
+def _step_before_velocity(gradients: Sequence[float], momentum: float) -> float:
+    """A typical mistake: the weight moves before the velocity has taken the new gradient in."""
+    weight = 1.0
+    velocity = 0.0
     for gradient in gradients:
         weight -= 0.1 * velocity
         velocity = momentum * velocity + gradient
     return weight
+
+
+@exercise
+def check_schedule_distance(my_distance: Attempt) -> str:
+    """Check `my_distance(lr, steps, warmup)`: how far Adam moves a weight whose gradient is 1 at each step.
+
+    The schedule is the poly one of `make_scheduler`, with a warm-up.
+    """
+    for lr, steps, warmup in ((3e-3, 64, 8), (0.1, 10, 0), (0.02, 12, 5)):
+        given = f"lr={lr:g}, steps={steps}, warmup={warmup}"
+        hints: dict[type[Exception], str] = {
+            ZeroDivisionError: f"given {given} something is divided by 0. Without a warm-up no step is one that rises."
+        }
+        result = my_distance(lr, steps, warmup, given=given, hints=hints)
+        value = number(result)
+        if value is None:
+            raise NotYet(f"the distance is one number; this is {describe(result)}. Sum up the rates of all steps.")
+        wanted = _distance_of_adam(lr, steps, warmup)
+        if not math.isclose(value, wanted, rel_tol=1e-4):
+            raise NotYet(_distance_hint(value, wanted, (lr, steps, warmup), given))
+    constant = 64 * 3e-3
+    scheduled = _distance_of_adam(3e-3, 64, 8)
+    return f"64 steps at a constant 0.003 move the weight by {constant:.3f}, under the schedule by {scheduled:.3f}."
+
+
+def _distance_of_adam(lr: float, steps: int, warmup: int) -> float:
+    """Measured: torch's Adam, `make_scheduler`, one weight in float64 that begins at 0."""
+    weight = nn.Parameter(torch.zeros((), dtype=torch.float64))
+    optimizer = torch.optim.Adam([weight], lr=lr)
+    scheduler = make_scheduler(optimizer, "poly", steps, warmup)
+    for _ in range(steps):
+        weight.grad = torch.ones_like(weight)
+        optimizer.step()
+        scheduler.step()
+    return -weight.item()
+
+
+def _distance_hint(value: float, wanted: float, arguments: tuple[float, int, int], given: str) -> str:
+    lr, steps, warmup = arguments
+    typical = (
+        (lr * steps, "this is a constant rate. Under the schedule most steps are smaller than lr."),
+        (wanted / lr, "the steps are counted in units of lr. Multiply by lr."),
+        (-wanted, "a distance has no sign."),
+        (_summed(lr, steps, warmup, power=1.0), "the fall is a straight line. Take the share to the power 0.9."),
+        (_summed(lr, steps, warmup, lowest=0.0), "the rise begins at 0. It begins at a hundredth of lr."),
+        (_summed(lr, steps, warmup, rise_offset=1), "the rise is a step early: its first step has lr / 100."),
+        (
+            _summed(lr, steps, warmup, fall_offset=1),
+            "the fall is a step early: the first step after the warm-up has the whole lr.",
+        ),
+        (
+            _summed(lr, steps, warmup, fall_over=steps),
+            "the share is one of all steps. The fall reaches 0 over those that come after the warm-up.",
+        ),
+        (_summed(lr, steps, 0), "there is no rise in it: the first `warmup` steps are smaller."),
+        (_summed(lr, steps, warmup, power=0.0), "there is no fall in it: after the warm-up the rate goes down to 0."),
+        (
+            wanted - _summed(lr, steps, warmup, fall_over=0),
+            "the steps of the warm-up are missing. The weight moves in them too.",
+        ),
+    )
+    hint = next((hint for wrong, hint in typical if math.isclose(value, wrong, rel_tol=1e-4)), None)
+    return hint or f"given {given} the weight goes {wanted:.4g}, yours {value:.4g}."
+
+
+def _summed(
+    lr: float,
+    steps: int,
+    warmup: int,
+    *,
+    power: float = 0.9,
+    lowest: float = 0.01,
+    rise_offset: int = 0,
+    fall_offset: int = 0,
+    fall_over: int | None = None,
+) -> float:
+    """The sum of the rates of all steps; with one of the keywords changed, that of a typical mistake."""
+    rise = [lowest + (1 - lowest) * (step + rise_offset) / warmup for step in range(warmup)]
+    over = steps - warmup if fall_over is None else fall_over
+    fall = [(1 - (step + fall_offset) / over) ** power for step in range(steps - warmup)] if over else []
+    return lr * sum(rise + fall)

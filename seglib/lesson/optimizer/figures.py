@@ -1,4 +1,7 @@
-"""Owns the charts of 05 on learning rates: what a rate reaches, how far it moves the weights, how it changes."""
+"""Owns the charts of 06_optimizer.
+
+What a learning rate reaches, how far it moves the weights, and how a schedule changes it.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,7 +15,8 @@ from seglib.inference.palette import BLACK, BLUE, GREEN, ORANGE, VERMILLION
 from seglib.lesson.common.figures import new_figure, styled
 from seglib.optim import make_optimizer, make_scheduler
 
-COLOURS, MARKERS = (ORANGE, GREEN, BLUE, VERMILLION, BLACK), "osD^v"
+COLOURS = (ORANGE, GREEN, BLUE, VERMILLION, BLACK)
+MARKERS = "osD^v"
 NOTES_LR = 1e-5
 Row = Mapping[str, Any]
 
@@ -22,19 +26,20 @@ def at_epoch(row: Row, epoch: int) -> Row:
     return next(mark for mark in row["marks"] if mark["epoch"] == epoch)
 
 
-def rates_of(schedule: str, steps: int, warmup: int, lr: float) -> list[float]:
+def learning_rates(schedule: str, steps: int, warmup: int, lr: float) -> list[float]:
     """The learning rate of each step under a schedule of `make_scheduler`.
 
     Example:
-        >>> rates_of("poly", steps=2, warmup=0, lr=0.5)[0]
+        >>> learning_rates("poly", steps=2, warmup=0, lr=0.5)[0]
         0.5
     """
-    optimizer, rates = make_optimizer(nn.Linear(1, 1), lr=lr), []
-    stepped = make_scheduler(optimizer, schedule, steps, warmup)
+    optimizer = make_optimizer(nn.Linear(1, 1), lr=lr)
+    scheduler = make_scheduler(optimizer, schedule, steps, warmup)
+    rates = []
     for _ in range(steps):
         rates.append(optimizer.param_groups[0]["lr"])
         optimizer.step()
-        stepped.step()
+        scheduler.step()
     return rates
 
 
@@ -45,21 +50,21 @@ def sweep_curves(rows: Sequence[Row]) -> Figure:
     Args:
         rows: one for each rate, lowest first.
     """
-    figure, ((scores, ways),) = new_figure(1, 2, 8.0, 3.7)
+    figure, ((scores, distances),) = new_figure(1, 2, 8.0, 3.7)
     rates = [row["lr"] for row in rows]
     epochs = [mark["epoch"] for mark in rows[0]["marks"]]
     for number, epoch in enumerate(epochs):
         marks = [at_epoch(row, epoch) for row in rows]
         label = f"after {epoch} epoch{'s' * (epoch > 1)}"
         _with_spread(scores, rates, marks, number, label)
-        share = [100 * mark["share"] for mark in marks]
-        ways.plot(rates, share, color=COLOURS[number], marker=MARKERS[number], markersize=5)
-    for axes in (scores, ways):
+        percent = [100 * mark["share"] for mark in marks]
+        distances.plot(rates, percent, color=COLOURS[number], marker=MARKERS[number], markersize=5)
+    for axes in (scores, distances):
         axes.set(xscale="log", xlabel="learning rate of Adam")
         axes.axvline(NOTES_LR, color="#666666", linestyle=":", linewidth=1.4)
         axes.text(NOTES_LR, 1.02, "the notes", ha="center", fontsize=10, transform=axes.get_xaxis_transform())
     scores.set(ylabel="IoU (0 to 1)", ylim=(0, None))
-    ways.set(yscale="log", ylabel="||w - w0|| in % of ||w0||")
+    distances.set(yscale="log", ylabel="||w - w0|| in % of ||w0||")
     figure.legend(loc="outside upper center", ncols=len(epochs), frameon=False)
     return figure
 
@@ -119,8 +124,9 @@ def schedule_curves(rates: Mapping[str, Sequence[float]]) -> Figure:
     return figure
 
 
-def _with_spread(axes: Axes, places: Sequence[float], marks: Sequence[Row], number: int, label: str) -> None:
-    """A line through the means, with the spread over the seeds as bars."""
-    colour, marker = COLOURS[number], MARKERS[number]
-    ious, spreads = [mark["iou"] for mark in marks], [mark["iou_spread"] for mark in marks]
-    axes.errorbar(places, ious, spreads, color=colour, marker=marker, markersize=5, capsize=3, label=label)
+def _with_spread(axes: Axes, x: Sequence[float], marks: Sequence[Row], number: int, label: str) -> None:
+    """Draw a line through the means, with the spread over the seeds as bars; `number` chooses colour and marker."""
+    means = [mark["iou"] for mark in marks]
+    spreads = [mark["iou_spread"] for mark in marks]
+    colour = COLOURS[number]
+    axes.errorbar(x, means, spreads, color=colour, marker=MARKERS[number], markersize=5, capsize=3, label=label)

@@ -1,1 +1,1 @@
-"""What only the lesson predict needs."""
+"""What only the lesson 11_predict needs."""

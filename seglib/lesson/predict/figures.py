@@ -15,8 +15,8 @@ from seglib.lesson.common.figures import new_figure, styled
 from seglib.lesson.common.plots import image_grid
 from seglib.lesson.predict.scores import kinds_of_mistakes
 
-# The three kinds differ in lightness too, so that they survive a grey print.
-MISTAKES = {"missed": MISSED, "invented": INVENTED, "boundary": BLACK}
+# The three kinds differ in lightness too, so that a grey print still tells them apart.
+MISTAKE_COLOURS = {"missed": MISSED, "invented": INVENTED, "boundary": BLACK}
 
 
 @styled
@@ -24,9 +24,9 @@ def threshold_chart(thresholds: Sequence[float], scores: Mapping[str, Sequence[f
     """Draw precision, recall and IoU over the threshold on the probability.
 
     Args:
-        thresholds: along the x axis.
+        thresholds: along the x axis, from 0 to 1.
         scores: of `at_thresholds`.
-        own: the threshold that goes with the loss, as a probability.
+        own: the threshold that goes with the loss, as a probability; a dotted line.
     """
     figure, ((axes,),) = new_figure(1, 1, 8.0, 3.2)
     styles = {"precision": (VERMILLION, "--"), "recall": (BLUE, "-."), "iou": (GREEN, "-")}
@@ -40,7 +40,9 @@ def threshold_chart(thresholds: Sequence[float], scores: Mapping[str, Sequence[f
 
 @styled
 def calibration_chart(rows: Sequence[Mapping[str, float]]) -> Figure:
-    """Draw how often the object is there against how probable the model says it is; on the diagonal they agree.
+    """Draw a reliability diagram: how often the object is there, over the probability that the model gives it.
+
+    On the diagonal the two agree. The second panel counts the pixels of each bin.
 
     Args:
         rows: of `calibration`.
@@ -55,7 +57,7 @@ def calibration_chart(rows: Sequence[Mapping[str, float]]) -> Figure:
 
 
 def mistakes_picture(predicted: Any, target: Any, image: Any, width: int = 2) -> np.ndarray:
-    """The photograph in grey, and each kind of mistake in its colour: (H, W, 3) uint8.
+    """The photograph in grey, the target in light blue, and each kind of mistake in its colour: (H, W, 3) uint8.
 
     Args:
         predicted, target, width: as in `kinds_of_mistakes`.
@@ -63,11 +65,11 @@ def mistakes_picture(predicted: Any, target: Any, image: Any, width: int = 2) ->
     """
     grey = to_picture(image).mean(axis=2, keepdims=True) * 0.45 + 140
     picture = np.broadcast_to(grey, (*grey.shape[:2], 3)).astype(np.uint8)
-    picture[to_labels(target) != 0] = (picture[to_labels(target) != 0] * 0.6 + np.array(to_rgb(SKY_BLUE)) * 102).astype(
-        np.uint8
-    )
+    is_object = to_labels(target) != 0
+    tint = 0.4 * 255 * np.array(to_rgb(SKY_BLUE))
+    picture[is_object] = (tint).astype(np.uint8)
     for kind, where in kinds_of_mistakes(predicted, target, width).items():
-        picture[where] = np.array(to_rgb(MISTAKES[kind])) * 255
+        picture[where] = np.array(to_rgb(MISTAKE_COLOURS[kind])) * 255
     return picture
 
 
@@ -82,7 +84,7 @@ def mistakes_figure(triples: Sequence[tuple[Any, Any, Any]], titles: Sequence[st
     """
     figure = image_grid([[mistakes_picture(*triple, width) for triple in triples]], titles)
     figure.set_figheight(figure.get_figheight() + 0.45)
-    colours = {"fruit": SKY_BLUE, **MISTAKES}
+    colours = {"fruit": SKY_BLUE, **MISTAKE_COLOURS}
     patches = [Patch(facecolor=colour, edgecolor="black", label=kind) for kind, colour in colours.items()]
     figure.legend(handles=patches, loc="outside lower center", ncols=4, frameon=False, handlelength=1.0)
     return figure
@@ -90,10 +92,10 @@ def mistakes_figure(triples: Sequence[tuple[Any, Any, Any]], titles: Sequence[st
 
 @styled
 def confusion_figure(matrix: torch.Tensor, classes: Sequence[str]) -> Figure:
-    """Draw a confusion matrix: each row is a true class, and says in per cent what its pixels were called.
+    """Draw a confusion matrix, each row divided by its sum: what the pixels of a true class were called, in per cent.
 
     Args:
-        matrix: (C, C) counts.
+        matrix: (C, C) counts; the row is the true class, the column the predicted one.
         classes: their names.
     """
     shares = (matrix.double() / matrix.sum(dim=1, keepdim=True)).nan_to_num().numpy()

@@ -1,4 +1,4 @@
-"""Owns the knob of 11_predict: move the threshold, and see the mask, its mistakes and its scores change."""
+"""Owns the slider of 11_predict: move the threshold, and see the mask, its mistakes and its scores change."""
 
 from typing import Any
 
@@ -13,17 +13,20 @@ from seglib.lesson.predict.scores import at_thresholds, kinds_of_mistakes
 
 
 class ThresholdSlider(ipywidgets.VBox):
-    """The threshold as a knob, `slider`; `picture` shows the mask and its mistakes, `caption` the scores.
+    """The threshold as a slider; `picture` shows the mask and its mistakes, `caption` the scores.
 
     Moving the slider replaces the bytes of one picture: no output is cleared or written.
     """
 
     def __init__(self, image: Any, probabilities: Tensor, mask: Tensor, start: float = 0.5):
-        self.image, self.probabilities, self.mask = to_picture(image), probabilities, mask
+        self.image = to_picture(image)
+        self.probabilities = probabilities
+        self.mask = mask
         self.slider = ipywidgets.FloatSlider(
             value=start, min=0.0, max=1.0, step=0.05, description="threshold", layout=ipywidgets.Layout(width="480px")
         )
-        self.picture, self.caption = ipywidgets.Image(format="jpeg"), ipywidgets.HTML()
+        self.picture = ipywidgets.Image(format="jpeg")
+        self.caption = ipywidgets.HTML()
         self.slider.observe(self._draw, names="value")
         super().__init__([self.slider, self.picture, self.caption])
         self._draw()
@@ -31,8 +34,8 @@ class ThresholdSlider(ipywidgets.VBox):
     def _draw(self, _: object = None) -> None:
         threshold = self.slider.value
         predicted = (self.probabilities > threshold).long()
-        sides = [overlay(self.image, predicted), mistakes_picture(predicted, self.mask, self.image)]
-        self.picture.value = jpeg_bytes(np.concatenate(sides, axis=1))
+        views = [overlay(self.image, predicted), mistakes_picture(predicted, self.mask, self.image)]
+        self.picture.value = jpeg_bytes(np.concatenate(views, axis=1))
         scores = at_thresholds(self.probabilities, self.mask, [threshold])
         counts = {kind: int(where.sum()) for kind, where in kinds_of_mistakes(predicted, self.mask).items()}
         words = [f"{name} {values[0]:.2f}" for name, values in scores.items()]

@@ -1,1 +1,1 @@
-"""What only the lesson start_here needs."""
+"""What only 00_start_here needs: its exercise checks and its figures."""

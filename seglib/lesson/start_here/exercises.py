@@ -13,10 +13,12 @@ _TARGET = torch.tensor([[0, 0, 0, 0], [0, 1, 1, 0], [0, 0, 1, 1], [0, 0, 0, 1]],
 def check_iou(my_iou: Attempt) -> str:
     """Check `my_iou(predicted, target)`: two boolean tensors of one shape in, a float out; NaN where both are empty."""
     wide = torch.zeros(3, 5, dtype=torch.bool)
-    wide_target = wide.clone()
-    wide[:, 1:3], wide_target[1:, 2:] = True, True
+    wide[:, 1:3] = True
+    wide_target = torch.zeros(3, 5, dtype=torch.bool)
+    wide_target[1:, 2:] = True
     for predicted, target in ((_PREDICTED, _TARGET), (wide, wide_target), (_TARGET, _TARGET), (wide, ~wide)):
-        both, either = int((predicted & target).sum()), int((predicted | target).sum())
+        both = int((predicted & target).sum())
+        either = int((predicted | target).sum())
         given = f"{int(predicted.sum())} predicted and {int(target.sum())} target cells, {both} of them shared"
         value = _one_number(my_iou(predicted.clone(), target.clone(), given=given))
         if not close(value, both / either):
@@ -40,8 +42,10 @@ def _one_number(result: object) -> float:
 
 
 def _iou_hint(value: float, predicted: torch.Tensor, target: torch.Tensor, given: str) -> str:
-    both, either = int((predicted & target).sum()), int((predicted | target).sum())
-    ours, theirs = int(predicted.sum()), int(target.sum())
+    both = int((predicted & target).sum())
+    either = int((predicted | target).sum())
+    ours = int(predicted.sum())
+    theirs = int(target.sum())
     typical = (
         (
             both / (ours + theirs),
@@ -83,47 +87,10 @@ def _iou_hint(value: float, predicted: torch.Tensor, target: torch.Tensor, given
 def check_predict_threshold(my_predict: Attempt) -> str:
     """Check `my_predict(outputs)`: logits (N, 1, H, W) after BCE in, a mask (N, H, W) of bool or int out."""
     logits = torch.tensor([[[0.3, 2.0, -0.2], [-3.0, 0.8, -1.0]], [[-0.4, 0.1, 4.0], [1.5, -2.0, 0.45]]])  # (2, 2, 3)
-    outputs, wanted = logits.unsqueeze(1), logits > 0
-    mask = my_predict(outputs.clone(), given="outputs of shape (2, 1, 2, 3)")
-    if not isinstance(mask, torch.Tensor | np.ndarray):
-        raise NotYet(f"a mask is a tensor; this is {describe(mask)}.")
-    mask = torch.as_tensor(mask)
-    shape = tuple(mask.shape)
-    if shape == (2, 1, 2, 3):
-        raise NotYet(
-            "the channel is still there: (2, 1, 2, 3). A mask has no channel: take outputs[:, 0], or squeeze(1)."
-        )
-    if shape != (2, 2, 3):
-        raise NotYet(f"outputs of shape (2, 1, 2, 3) are to give a mask of shape (2, 2, 3); this is {shape}.")
-    if torch.allclose(mask.double(), torch.sigmoid(logits).double(), atol=1e-4):
-        raise NotYet("these are probabilities. Compare them with 0.5 to get a mask of yes and no.")
-    if torch.equal(mask.double(), logits.double()):
-        raise NotYet("these are the outputs themselves. Compare them with a threshold to get a mask of yes and no.")
-    ours = mask.bool()
-    if set(mask.double().unique().tolist()) - {0.0, 1.0}:
-        raise NotYet(f"a mask holds 0 and 1 (or False and True); this one holds {mask.double().unique().tolist()[:4]}.")
-    typical = (
-        (
-            logits > 0.5,
-            "logit 0.3 is left out. After BCE an output is a logit: its probability, sigmoid(0.3) = 0.57, is "
-            "above 0.5. Compare the logit with 0, or its sigmoid with 0.5.",
-        ),
-        (
-            torch.ones_like(wanted),
-            "everything is fruit. A sigmoid of a sigmoid lies between 0.5 and 0.73, so 0.5 cuts "
-            "nothing off: apply it once.",
-        ),
-        (
-            torch.zeros_like(wanted),
-            "nothing is fruit. Along a channel of one, argmax is always 0: compare with a threshold.",
-        ),
-        (~wanted, "fruit and background are exchanged: fruit is where the probability is above 0.5."),
-    )
-    for wrong, hint in typical:
-        if torch.equal(ours, wrong):
-            raise NotYet(hint)
-    if not torch.equal(ours, wanted):
-        raise NotYet(f"{int((ours != wanted).sum())} of 12 pixels differ. Fruit is where sigmoid(logit) is above 0.5.")
+    outputs = logits.unsqueeze(1)
+    mask = _mask_of_right_shape(my_predict(outputs.clone(), given="outputs of shape (2, 1, 2, 3)"))
+    _check_mask_values(mask, logits)
+    _check_mask_pixels(mask, logits)
     if mask.is_floating_point():
         raise NotYet("the values are right, but as floats. A mask holds labels: make it bool or int, with .long().")
     single = torch.as_tensor(my_predict(outputs[:1].clone(), given="a batch of one"))
@@ -133,3 +100,57 @@ def check_predict_threshold(my_predict: Attempt) -> str:
             "away every dimension of size 1; squeeze(1) takes away the channel alone."
         )
     return "Probability 0.5 is logit 0, and the channel is gone."
+
+
+def _mask_of_right_shape(result: object) -> torch.Tensor:
+    """The answer as a tensor (2, 2, 3); a NotYet if it has another shape or is none."""
+    if not isinstance(result, torch.Tensor | np.ndarray):
+        raise NotYet(f"a mask is a tensor; this is {describe(result)}.")
+    mask = torch.as_tensor(result)
+    shape = tuple(mask.shape)
+    if shape == (2, 1, 2, 3):
+        raise NotYet(
+            "the channel is still there: (2, 1, 2, 3). A mask has no channel: take outputs[:, 0], or squeeze(1)."
+        )
+    if shape != (2, 2, 3):
+        raise NotYet(f"outputs of shape (2, 1, 2, 3) are to give a mask of shape (2, 2, 3); this is {shape}.")
+    return mask
+
+
+def _check_mask_values(mask: torch.Tensor, logits: torch.Tensor) -> None:
+    """A NotYet unless the mask holds nothing but 0 and 1."""
+    if torch.allclose(mask.double(), torch.sigmoid(logits).double(), atol=1e-4):
+        raise NotYet("these are probabilities. Compare them with 0.5 to get a mask of yes and no.")
+    if torch.equal(mask.double(), logits.double()):
+        raise NotYet("these are the outputs themselves. Compare them with a threshold to get a mask of yes and no.")
+    values = mask.double().unique().tolist()
+    if set(values) - {0.0, 1.0}:
+        raise NotYet(f"a mask holds 0 and 1 (or False and True); this one holds {values[:4]}.")
+
+
+def _check_mask_pixels(mask: torch.Tensor, logits: torch.Tensor) -> None:
+    """A NotYet unless the mask is 1 where the logit is above 0; typical mistakes get hints of their own."""
+    target = logits > 0
+    typical = (
+        (
+            logits > 0.5,
+            "logit 0.3 is left out. After BCE an output is a logit: its probability, sigmoid(0.3) = 0.57, is "
+            "above 0.5. Compare the logit with 0, or its sigmoid with 0.5.",
+        ),
+        (
+            torch.ones_like(target),
+            "everything is fruit. A sigmoid of a sigmoid lies between 0.5 and 0.73, so 0.5 cuts "
+            "nothing off: apply it once.",
+        ),
+        (
+            torch.zeros_like(target),
+            "nothing is fruit. Along a channel of one, argmax is always 0: compare with a threshold.",
+        ),
+        (~target, "fruit and background are exchanged: fruit is where the probability is above 0.5."),
+    )
+    fruit = mask.bool()
+    for wrong, hint in typical:
+        if torch.equal(fruit, wrong):
+            raise NotYet(hint)
+    if not torch.equal(fruit, target):
+        raise NotYet(f"{int((fruit != target).sum())} of 12 pixels differ. Fruit is where sigmoid(logit) is above 0.5.")

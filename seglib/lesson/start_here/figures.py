@@ -1,4 +1,4 @@
-"""Owns the charts that more than one notebook draws; each function returns a Figure for `show`. See 00_start_here."""
+"""Owns the figures of 00_start_here: IoU cell by cell, masks before and after training, a map of the errors."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -21,7 +21,8 @@ def iou_grid_figure(predicted: Any, target: Any) -> Figure:
         predicted: mask (H, W), a few cells wide; every value but 0 counts.
         target: mask of the same shape, likewise.
     """
-    predicted, target = to_labels(predicted) != 0, to_labels(target) != 0
+    predicted = to_labels(predicted) != 0
+    target = to_labels(target) != 0
     panels = (
         ("predicted", predicted, SKY_BLUE),
         ("target", target, ORANGE),
@@ -42,7 +43,8 @@ def iou_grid_figure(predicted: Any, target: Any) -> Figure:
                 place.text(column + 0.5, row + 0.54, str(number), ha="center", va="center", fontsize=11)
         place.set(xlim=(-0.06, columns + 0.06), ylim=(rows + 0.06, -0.06), aspect="equal", title=f"{name}: {number}")
         place.axis("off")
-    both, either = int((predicted & target).sum()), int((predicted | target).sum())
+    both = int((predicted & target).sum())
+    either = int((predicted | target).sum())
     result = f"{both / either:.3f}" if either else "not defined"
     figure.supxlabel(f"IoU = intersection / union = {both} / {either} = {result}", fontsize=13)
     return figure
@@ -54,6 +56,7 @@ def before_after(
     predictions_before: Sequence[Any],
     predictions_after: Sequence[Any],
     scores: Sequence[tuple[float, float]] | None = None,
+    *,
     colour: str = SKY_BLUE,
 ) -> Figure:
     """Draw each image three times: with its mask, with the prediction before training, with the one after.
@@ -72,7 +75,9 @@ def before_after(
     ]
     titles = ["the mask", "before", "after"]
     if scores is not None:
-        titles = [t for b, a in scores for t in ("the mask", f"before: IoU {b:.2f}", f"after: IoU {a:.2f}")]
+        titles = []
+        for score_before, score_after in scores:
+            titles += ["the mask", f"before: IoU {score_before:.2f}", f"after: IoU {score_after:.2f}"]
     return image_grid(rows, titles)
 
 
@@ -87,7 +92,8 @@ def error_map(predicted: Any, target: Any, image: Any = None, width: float = 6.0
         width: of the figure, in inches.
     """
     picture = error_picture(predicted, target, image)
-    predicted, target = to_labels(predicted) != 0, to_labels(target) != 0
+    predicted = to_labels(predicted) != 0
+    target = to_labels(target) != 0
     figure = image_grid([[picture]], width=width)
     figure.set_figheight(figure.get_figheight() + 0.5)
     counts = {

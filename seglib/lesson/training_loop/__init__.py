@@ -1,1 +1,1 @@
-"""What only the lesson training_loop needs."""
+"""What only 07_training_loop needs: words beside the loop, exercise checks, charts, the live monitor."""

@@ -1,18 +1,18 @@
-"""Owns the words beside the training loop: what each line does, and what happens without it. See 07_training_loop."""
+"""Owns the explanations beside the lines of the training loop. See 07_training_loop."""
 
-# A piece of one line of `train_one_epoch` -> its explanation, in the form of the notes. `annotate` shows both side by
-# side, and refuses a piece that no longer stands there: the words cannot drift from the code.
-LOOP_WORDS = {
+# A piece of one line of `train_one_epoch` -> its explanation, in the form of the notes: what the line does, and what
+# happens without it. `annotate` shows both side by side; a piece that no longer stands in the source is an error.
+LOOP_EXPLANATIONS = {
     "model.train()": "**Training mode.** Tells the model to keep dropout active and to let BatchNorm follow the batch. "
     "It stands here, and not once before all epochs, because the evaluation after each epoch switches it off. Without "
     "it the second epoch trains with frozen statistics.",
-    "watch = watch or Watch": "**A watch.** Keeps the last good weights, ends the training when the loss is no number, "
-    "and tells a progress bar how it goes. Without it, a NaN spreads to every weight.",
-    "images = images.to(device": "**Moving the data.** Images and masks are copied to where the model is. Without it, "
-    "tensors of two devices meet, which is an error. `non_blocking`: the CPU does not wait for the copy. "
-    "`channels_last`: an order in memory that convolutions read faster.",
-    "finish(images, masks)": "**Bytes or floats.** Pictures that travelled as bytes become normalised floats here, "
-    "where that costs least. Those that are floats already pass as they are.",
+    "guard = guard or DivergenceGuard": "**A guard against NaN.** Keeps the last good weights, ends the training when "
+    "the loss is NaN or infinite, and tells a progress bar how it goes. Without it, a NaN spreads to every weight.",
+    "batch_to_device(images, masks, device)": "**Moving the data.** Images and masks are copied to where the model is. "
+    "Without it, tensors of two devices meet, which is an error. Python does not wait for the copy to a GPU. The "
+    "images come in an order in memory, `channels_last`, that convolutions read faster.",
+    "to_model_inputs(images, masks)": "**Bytes or floats.** Pictures that travelled as bytes become normalised floats "
+    "here, where that costs least. Those that are floats already pass as they are.",
     "optimizer.zero_grad()": "**Zeroing gradients.** Clears out the gradients of the step before. Without it they "
     "accumulate, and every step goes on pushing where the earlier ones pushed.",
     'outputs = model(images)["out"]': "**Forward pass.** We feed the images through the model, and it gives us the "
@@ -24,12 +24,12 @@ LOOP_WORDS = {
     "total_loss += loss.detach()": "**Adding up.** The loss is a mean over the batch; times its images it is a sum. "
     "Without the images, a smaller last batch counts as much as a full one. `detach` lets go of the graph as `.item()` "
     "does, and does not wait for a GPU.",
-    "watch.step(total_loss / count)": "**Is it still a number?** Asked before the weights move, so that the good ones "
-    "are still at hand.",
+    "guard.check_step(total_loss / count)": "**Is it still a number?** Asked before the weights move, so that the good "
+    "ones are still at hand.",
     "loss.backward()": "**Backward pass.** Calculates the gradient of every weight, and adds it to what is there. "
     "Without it, there is nothing to follow.",
     "optimizer.step()": "**Optimization step.** Moves the weights along their gradients. This is how the model learns; "
     "without it, everything above is computed for nothing. Before `backward` it would find no gradients.",
-    "if schedule:": "**Learning rate.** It may change from step to step; notebook 05 shows how and why.",
+    "if scheduler:": "**Learning rate.** It may change from step to step; notebook 06 shows how and why.",
     "return mean_over_images": "**The exact mean.** The sum divided by all images, once, at the end.",
 }

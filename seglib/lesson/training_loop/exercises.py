@@ -19,13 +19,17 @@ def check_gradient(my_gradient: Attempt) -> str:
         ("sin(weight)", math.sin, 0.0, 1.0),
     )
     for name, loss_of, weight, wanted in cases:
-        h, given = 0.001, f"loss_of = {name} at weight = {weight:g}, with h = 0.001"
-        value = number(result := my_gradient(loss_of, weight, h, given=given))
+        h = 0.001
+        given = f"loss_of = {name} at weight = {weight:g}, with h = 0.001"
+        result = my_gradient(loss_of, weight, h, given=given)
+        value = number(result)
         if value is None:
             raise NotYet(f"a gradient of one weight is one number; this is {describe(result)}.")
         if abs(value - wanted) < 1e-5:
             continue
-        above, here, below = loss_of(weight + h), loss_of(weight), loss_of(weight - h)
+        above = loss_of(weight + h)
+        here = loss_of(weight)
+        below = loss_of(weight - h)
         for wrong, hint in (
             ((above - here) / h, "a difference to one side leans by about h. Go h up and h down."),
             ((here - below) / h, "a difference to one side leans by about h. Go h up and h down."),
@@ -40,12 +44,13 @@ def check_gradient(my_gradient: Attempt) -> str:
     return "Two losses, their difference, divided by the way between them."
 
 
-class _Model(nn.Module):
-    """One weight times the first channel; writes down what happens to it."""
+class _RecordingModel(nn.Module):
+    """One weight times the first channel; adds each forward and backward pass to `events`."""
 
     def __init__(self, events: list[str]):
         super().__init__()
-        self.weight, self.events = nn.Parameter(torch.tensor(0.0)), events
+        self.weight = nn.Parameter(torch.tensor(0.0))
+        self.events = events
         self.weight.register_hook(lambda _: events.append("backward"))
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
@@ -53,10 +58,10 @@ class _Model(nn.Module):
         return {"out": self.weight * images[:, :1]}
 
 
-class _Optimizer(torch.optim.SGD):
-    """Plain gradient descent; writes down what it is asked for."""
+class _RecordingOptimizer(torch.optim.SGD):
+    """Plain gradient descent; adds each of its calls to the model's `events`."""
 
-    def __init__(self, model: _Model):
+    def __init__(self, model: _RecordingModel):
         super().__init__(model.parameters(), lr=0.25)
         self.model = model
 
@@ -70,18 +75,17 @@ class _Optimizer(torch.optim.SGD):
 
 
 @exercise
-def check_epoch(my_epoch: Attempt) -> str:
+def check_epoch(my_epoch: Attempt) -> str:  # noqa: C901 - a flat list of typical mistakes, each with its hint
     """Check `my_epoch(model, batches, criterion, optimizer)`: train on each batch once, give back the mean loss."""
     events: list[str] = []
-    model = _Model(events).eval()
+    model = _RecordingModel(events).eval()
     batches = [
         (torch.ones(n, 3, 2, 2), torch.full((n, 1, 2, 2), target)) for n, target in ((4, 1.0), (4, 1.0), (2, 0.0))
     ]
     given = "a model of one weight, batches of 4, 4 and 2 images, nn.MSELoss() and SGD"
     out = "the model gives a dict: its answer is model(images)['out']."
-    result = my_epoch(
-        model, batches, nn.MSELoss(), _Optimizer(model), given=given, hints={AttributeError: out, KeyError: out}
-    )
+    optimizer = _RecordingOptimizer(model)
+    result = my_epoch(model, batches, nn.MSELoss(), optimizer, given=given, hints={AttributeError: out, KeyError: out})
     weight = model.weight.item()
     if "forward, evaluating" in events:
         raise NotYet("the model answered in evaluation mode: model.train() comes first, or dropout and BatchNorm rest.")

@@ -1,4 +1,4 @@
-"""Owns the charts of 07_training_loop: the graph of a loss, paths of a weight, a training under way, two recipes."""
+"""Owns the charts of 07_training_loop: the graph of a loss, a weight step by step, a training, two recipes."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,10 +10,10 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, ScalarForm
 from seglib.inference.overlay import overlay
 from seglib.inference.palette import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY_BLUE, VERMILLION
 from seglib.lesson.common.figures import new_figure, styled
-from seglib.lesson.common.plots import _curve
+from seglib.lesson.common.plots import draw_curve
 from seglib.training.history import History
 
-RACERS = {"ours": "ours", "notes": "the notes'"}  # whose recipe, in the record -> name
+RECIPES = {"ours": "ours", "notes": "the notes'"}  # key in the record -> name
 LINES = ((BLUE, "-", "o"), (VERMILLION, "--", "s"), (GREEN, "-.", "^"), (PURPLE, ":", "D"), (ORANGE, "-", "v"))
 
 
@@ -26,14 +26,14 @@ def graph_chart(nodes: Sequence[tuple[str, str, str]]) -> Figure:
     """
     figure, ((axes,),) = new_figure(1, 1, 8.0, 2.5)
     box = {"boxstyle": "round,pad=0.5", "facecolor": "white", "edgecolor": BLACK}
-    for place, (name, value, gradient) in enumerate(nodes):
-        axes.text(place, 0.5, name, ha="center", va="center", bbox=box)
-        axes.text(place, 0.95, value, ha="center", va="center", color=BLUE, fontfamily="monospace")
-        axes.text(place, 0.05, gradient, ha="center", va="center", color=VERMILLION, fontfamily="monospace")
-    for place in range(len(nodes) - 1):
-        for height, ends, colour in ((0.95, (0.3, 0.7), BLUE), (0.05, (0.7, 0.3), VERMILLION)):
-            (start, end), style = (place + end for end in ends), {"arrowstyle": "->", "color": colour, "lw": 1.8}
-            axes.annotate("", xy=(end, height), xytext=(start, height), arrowprops=style)
+    for x, (name, value, gradient) in enumerate(nodes):
+        axes.text(x, 0.5, name, ha="center", va="center", bbox=box)
+        axes.text(x, 0.95, value, ha="center", va="center", color=BLUE, fontfamily="monospace")
+        axes.text(x, 0.05, gradient, ha="center", va="center", color=VERMILLION, fontfamily="monospace")
+    for x in range(len(nodes) - 1):
+        for y, start, end, colour in ((0.95, 0.3, 0.7, BLUE), (0.05, 0.7, 0.3, VERMILLION)):
+            style = {"arrowstyle": "->", "color": colour, "lw": 1.8}
+            axes.annotate("", xy=(x + end, y), xytext=(x + start, y), arrowprops=style)
     axes.text(-0.75, 0.95, "forward", color=BLUE, ha="left", va="center")
     axes.text(-0.75, 0.05, "backward", color=VERMILLION, ha="left", va="center")
     axes.set(xlim=(-0.8, len(nodes) - 0.4), ylim=(-0.1, 1.1))
@@ -54,9 +54,9 @@ def paths_chart(panels: Mapping[str, Mapping[str, Sequence[float]]], xlabel: str
     lines = {}
     for axes, (title, paths) in zip(row, panels.items(), strict=True):
         for number, ((name, values), (colour, dash, marker)) in enumerate(zip(paths.items(), LINES, strict=False)):
-            # Each line is thinner than those under it: several may be one, and all are to be seen.
-            width = {"linewidth": 4 - 0.7 * number, "markersize": 10 - 1.7 * number}
-            (lines[name],) = axes.plot(values, color=colour, linestyle=dash, marker=marker, **width)
+            # Each line is thinner than those drawn before it, so that lines with equal values are all visible.
+            sizes = {"linewidth": 4 - 0.7 * number, "markersize": 10 - 1.7 * number}
+            (lines[name],) = axes.plot(values, color=colour, linestyle=dash, marker=marker, **sizes)
         axes.set(xlabel=xlabel, ylabel=title)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     figure.legend(lines.values(), lines, loc="outside upper center", ncols=len(lines), frameon=False, columnspacing=1.2)
@@ -70,13 +70,13 @@ def monitor_figure(history: History, image: Any, predicted: Any, ceiling: float 
     Args:
         history: of the epochs so far; it may be empty.
         image: whatever `to_picture` takes.
-        predicted: the mask that the model draws now, whatever `to_labels` takes.
+        predicted: the mask that the model predicts now, whatever `to_labels` takes.
         ceiling: the best IoU that the model could reach, drawn as a dashed line.
     """
     figure, ((losses, scores, sample),) = new_figure(1, 3, 9.0, 2.7)
-    _curve(losses, history.train_loss, BLUE, "o", "training")
-    _curve(losses, history.validation_loss, VERMILLION, "s", "validation")
-    _curve(scores, history.validation_iou, GREEN, "s", "validation")
+    draw_curve(losses, history.train_loss, BLUE, "o", "training")
+    draw_curve(losses, history.validation_loss, VERMILLION, "s", "validation")
+    draw_curve(scores, history.validation_iou, GREEN, "s", "validation")
     losses.set(title="loss", xlabel="epoch", ylabel="mean loss per image", ylim=(0, None))
     scores.set(title="IoU", xlabel="epoch", ylabel="IoU (0 to 1)", ylim=(0, 1))
     if ceiling is not None:
@@ -91,30 +91,32 @@ def monitor_figure(history: History, image: Any, predicted: Any, ceiling: float 
 
 
 def race_runs(record: Mapping[str, Any], pictures: str) -> dict[str, list[Mapping[str, Any]]]:
-    """Of `benchmarks/hundred_epochs.py`, the runs of two recipes that race: name -> one run for each seed.
+    """The runs of the two recipes that `benchmarks/hundred_epochs.py` compares: name -> one run for each seed.
 
     Args:
         record: what the benchmark stored.
         pictures: "as they are" or "augmented".
     """
     arms = record["race"][pictures]["arms"]
-    return {name: [run for run in record["runs"] if run["arm"] == arms[whose]] for whose, name in RACERS.items()}
+    return {name: [run for run in record["runs"] if run["arm"] == arms[key]] for key, name in RECIPES.items()}
 
 
 def race_table(record: Mapping[str, Any], pictures: str) -> str:
-    """A race of `benchmarks/hundred_epochs.py` in lines: how many seeds of each recipe reach which IoU, and when."""
+    """The runs of `race_runs` in lines: how many seeds of each recipe reach which IoU, after how many steps."""
     lines = [f"pictures {pictures}:"]
     for row in record["race"][pictures]["rows"]:
-        words = [
-            f"{name} {row[whose]['reached']} of {row[whose]['runs']}"
-            + (f" after {row[whose]['steps']:.0f}" if row[whose]["reached"] else f" in {row[whose]['steps']:.0f}")
-            for whose, name in RACERS.items()
-        ]
+        reached = ", ".join(_reached(name, row[key]) for key, name in RECIPES.items())
         faster = f"; in seconds at least {row['ratio_of_seconds']:.0f} times" if "ratio_of_seconds" in row else ""
-        lines.append(f"IoU {row['iou']:.2f}, {row['share']:<4} of the ceiling: {', '.join(words)} steps{faster}")
-    runs_of = race_runs(record, pictures)
-    ends = {name: [f"{run['validation_iou'][-1]:.2f}" for run in runs] for name, runs in runs_of.items()}
-    return "\n".join([*lines, *(f"at the end, {name}: {', '.join(scores)}" for name, scores in ends.items())])
+        lines.append(f"IoU {row['iou']:.2f}, {row['share']:<4} of the ceiling: {reached} steps{faster}")
+    for name, runs in race_runs(record, pictures).items():
+        scores = ", ".join(f"{run['validation_iou'][-1]:.2f}" for run in runs)
+        lines.append(f"at the end, {name}: {scores}")
+    return "\n".join(lines)
+
+
+def _reached(name: str, row: Mapping[str, Any]) -> str:
+    """How many seeds of a recipe reached the IoU of this row, and after how many steps; if none did, in how many."""
+    return f"{name} {row['reached']} of {row['runs']} {'after' if row['reached'] else 'in'} {row['steps']:.0f}"
 
 
 @styled
@@ -122,17 +124,17 @@ def race_chart(record: Mapping[str, Any]) -> Figure:
     """Draw the validation IoU of two recipes over the steps, a panel for each kind of pictures, a line for each seed.
 
     Args:
-        record: what `benchmarks/hundred_epochs.py` stored. The highest share of the ceiling that is raced to is drawn
+        record: what `benchmarks/hundred_epochs.py` stored. The highest share of the ceiling that it asks for is drawn
             as a dotted line, the ceiling as a dashed one.
     """
     figure, (row,) = new_figure(1, len(record["race"]), 8.0, 3.4)
     for axes, (pictures, race) in zip(row, record["race"].items(), strict=True):
         for (name, runs), (colour, dash, marker) in zip(race_runs(record, pictures).items(), LINES, strict=False):
+            style = {"color": colour, "linestyle": dash, "marker": marker, "markersize": 3}
             for number, run in enumerate(runs):
                 label = name if number == 0 else None
-                style = {"color": colour, "linestyle": dash, "marker": marker, "markersize": 3}
                 axes.plot(run["steps"], run["validation_iou"], label=label, **style)
-        _goals(axes, race["rows"][-1]["share"], record["ceiling"])
+        _draw_goals(axes, race["rows"][-1]["share"], record["ceiling"])
         axes.set(title=f"pictures {pictures}", xlabel="steps of training (log scale)", xscale="log", ylim=(0, 1))
         axes.set_ylabel("validation IoU (0 to 1)")
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -142,7 +144,7 @@ def race_chart(record: Mapping[str, Any]) -> Figure:
     return figure
 
 
-def _goals(axes: Axes, share: float, ceiling: float) -> None:
-    for height, dash, words in ((ceiling, "--", "ceiling"), (share * ceiling, ":", f"{share} of the ceiling")):
+def _draw_goals(axes: Axes, share: float, ceiling: float) -> None:
+    for height, dash, label in ((ceiling, "--", "ceiling"), (share * ceiling, ":", f"{share} of the ceiling")):
         axes.axhline(height, color=BLACK, linestyle=dash, linewidth=1)
-        axes.text(0.02, height, words, transform=axes.get_yaxis_transform(), ha="left", va="bottom", fontsize=9)
+        axes.text(0.02, height, label, transform=axes.get_yaxis_transform(), ha="left", va="bottom", fontsize=9)

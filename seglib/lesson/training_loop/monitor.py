@@ -19,12 +19,14 @@ OnStep = Callable[[int, int, float], None]
 class TrainingMonitor(ipywidgets.VBox):
     """Two buttons, a line of words and a picture; made by `training_monitor`.
 
-    A kernel that is busy with a cell hears no button. So the training runs in a thread of its own, the cell ends at
-    once, and `stop` raises KeyboardInterrupt in the next step of the training, as the kernel's own stop button does.
+    A kernel that runs a cell handles no clicks. So the training runs in a thread of its own and the cell ends at once;
+    `stop` raises KeyboardInterrupt in the next step of the training, as the kernel's own stop button does.
     """
 
     def __init__(self, train: Callable[[OnEpoch, OnStep], History], predict: Callable[[], Any], image: Any):
-        self.train, self.predict, self.image = train, predict, image
+        self.train = train
+        self.predict = predict
+        self.image = image
         self.history = History()
         self.thread: threading.Thread | None = None
         self.stopping = threading.Event()
@@ -38,12 +40,12 @@ class TrainingMonitor(ipywidgets.VBox):
         self._draw(self.history)
 
     def wait(self, seconds: float | None = None) -> None:
-        """Until the training has ended, or for so many seconds."""
+        """Wait until the training has ended, or for so many seconds."""
         if self.thread:
             self.thread.join(seconds)
 
     def _start(self, _: object) -> None:
-        self.start.disabled, self.stop.disabled = True, False
+        self._set_running(True)
         self.stopping.clear()
         self.words.value = "Loading the first batch."
         self.thread = threading.Thread(target=self._run, daemon=True)
@@ -51,24 +53,29 @@ class TrainingMonitor(ipywidgets.VBox):
 
     def _run(self) -> None:
         try:
-            self.history = self.train(self._draw, self._tell)
+            self.history = self.train(self._draw, self._on_step)
             ended = f"Stopped in {self.history.stopped}." if self.history.stopped else "Done."
             self.words.value = f"{ended} Whole epochs: {len(self.history.train_loss)}."
-        except SegError as error:  # a loss that is no number, for one
+        except SegError as error:  # for example a loss of NaN
             self.words.value = html.escape(str(error)).replace("\n", "<br>")
-        except Exception as error:  # nobody reads what a thread prints
+        except Exception as error:  # a traceback of this thread would not appear under the cell
             self.words.value = html.escape(f"{type(error).__name__}: {error}")
         finally:
-            self.start.disabled, self.stop.disabled = False, True
+            self._set_running(False)
 
-    def _tell(self, epoch: int, step: int, loss: float) -> None:
+    def _set_running(self, running: bool) -> None:
+        self.start.disabled = running
+        self.stop.disabled = not running
+
+    def _on_step(self, epoch: int, step: int, loss: float) -> None:
         if self.stopping.is_set():
             raise KeyboardInterrupt
         self.words.value = f"epoch {epoch}, step {step}, loss {loss:.3f}"
 
     def _draw(self, history: History) -> None:
         kind, data = encode(monitor_figure(history, self.image, self.predict()))
-        self.picture.format, self.picture.value = kind.removeprefix("image/"), data
+        self.picture.format = kind.removeprefix("image/")
+        self.picture.value = data
 
     def __repr__(self) -> str:
         # A notebook stores this line as the widget's plain text, and nbval compares it.
@@ -82,7 +89,7 @@ def training_monitor(
 
     Args:
         train: called with (on_epoch, on_step), which it hands to `fit`; gives back what `fit` returns.
-        predict: gives the mask (H, W) that the model draws now for `image`; called before and after each epoch.
+        predict: gives the mask (H, W) that the model predicts now for `image`; called first, and after each epoch.
         image: whatever `to_picture` takes.
     """
     return TrainingMonitor(train, predict, image)

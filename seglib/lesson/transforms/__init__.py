@@ -1,1 +1,1 @@
-"""What only the lesson transforms needs."""
+"""What only 02_transforms needs: its exercise checks, its figure, its widget."""

@@ -9,7 +9,8 @@ from PIL import Image
 from seglib.data.normalization import IMAGENET_MEAN, IMAGENET_STD, normalize
 from seglib.lesson.common.exercise import Attempt, NotYet, describe, exercise
 
-_MEAN, _STD = torch.tensor(IMAGENET_MEAN), torch.tensor(IMAGENET_STD)
+_MEAN = torch.tensor(IMAGENET_MEAN)
+_STD = torch.tensor(IMAGENET_STD)
 
 
 @exercise
@@ -22,7 +23,8 @@ def check_denormalize(my_denormalize: Attempt) -> str:
     )
     hints: dict[type[Exception], str] = {RuntimeError: shapes}
     image = _tensor(my_denormalize(normalize(wanted), given="an image of shape (3, 4, 5)", hints=hints), (3, 4, 5))
-    mean, std = _MEAN.view(3, 1, 1), _STD.view(3, 1, 1)
+    mean = _MEAN.view(3, 1, 1)
+    std = _STD.view(3, 1, 1)
     given = normalize(wanted)
     typical = (
         (given, "the image comes back unchanged: multiply by the standard deviation, then add the mean."),
@@ -54,7 +56,8 @@ def check_denormalize(my_denormalize: Attempt) -> str:
 @exercise
 def check_joint_flip(my_flip: Attempt) -> str:
     """Check `my_flip(image, mask)`: image (3, H, W) and mask (H, W), either both mirrored left to right or neither."""
-    image, mask = torch.arange(36.0).view(3, 3, 4), torch.arange(12).view(3, 4)
+    image = torch.arange(36.0).view(3, 3, 4)
+    mask = torch.arange(12).view(3, 4)
     state = torch.get_rng_state()
     torch.manual_seed(0)
     try:
@@ -104,7 +107,8 @@ def _flip_once(my_flip: Attempt, image: torch.Tensor, mask: torch.Tensor) -> tup
 def check_resize_mask(my_resize: Attempt) -> str:
     """Check `my_resize(mask, size)`: a PIL mask and (height, width) in, a PIL mask of that size, no value new, out."""
     labels = np.zeros((8, 12), np.uint8)
-    labels[2:6, 3:9], labels[5:, 8:] = 3, 1
+    labels[2:6, 3:9] = 3
+    labels[5:, 8:] = 1
     mask = Image.fromarray(labels)
     smaller = my_resize(mask.copy(), (5, 7), given="a mask 12 wide and 8 high, and size (5, 7)")
     if not isinstance(smaller, Image.Image):

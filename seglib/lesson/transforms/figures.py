@@ -1,4 +1,4 @@
-"""Owns the picture of what transforms cost: each step alone, and the same work in several orders. See 02_transforms."""
+"""Owns the figure of 02_transforms: what each transform costs alone, and the same work in several orders."""
 
 from typing import Any
 
@@ -12,19 +12,23 @@ RESIZED = ", resized"  # a step's name ends so where it works on the small pictu
 
 
 @styled
-def cost_chart(cost: dict[str, Any]) -> Figure:
+def transform_cost_chart(cost: dict[str, Any]) -> Figure:
     """Draw what `benchmarks/transform_cost.py` recorded: above the steps, below the orders.
 
     Args:
         cost: "steps" {name: milliseconds} and "orders" [{"order", "milliseconds", "ratio"}].
     """
-    steps, orders = cost["steps"], cost["orders"]
+    steps = cost["steps"]
+    orders = cost["orders"]
     names = [name for name in steps if not name.endswith(RESIZED)]
     small = [name for name in names if name + RESIZED in steps]
     figure, ((above,), (below,)) = new_figure(2, 1, 8.0, 8.4)
     places = {name: float(place) for place, name in enumerate(names)}
-    _bars(above, [places[n] - 0.2 * (n in small) for n in names], [steps[n] for n in names], BLUE, "1280x960", 0.4)
-    _bars(above, [places[n] + 0.2 for n in small], [steps[n + RESIZED] for n in small], SKY_BLUE, "320x240", 0.4)
+    # A step that was timed at both sizes has two bars, one above the other.
+    full_size = [places[name] - 0.2 * (name in small) for name in names]
+    resized = [places[name] + 0.2 for name in small]
+    _bars(above, full_size, [steps[name] for name in names], colour=BLUE, label="1280x960", height=0.4)
+    _bars(above, resized, [steps[name + RESIZED] for name in small], colour=SKY_BLUE, label="320x240", height=0.4)
     above.set(title="each step alone", xlabel="milliseconds", ylabel="step", yticks=[*places.values()])
     above.set_yticklabels(names)
     above.legend(frameon=False, title="on a picture of", loc="upper right")
@@ -34,7 +38,7 @@ def cost_chart(cost: dict[str, Any]) -> Figure:
     best = [min(time for time, job in zip(times, jobs, strict=True) if job == mine) for mine in jobs]
     for cheapest, colour, label in ((True, BLUE, "the cheapest of its job"), (False, ORANGE, "another order")):
         here = [number for number in range(len(orders)) if (times[number] == best[number]) == cheapest]
-        _bars(below, [rows[number] for number in here], [times[number] for number in here], colour, label)
+        _bars(below, [rows[number] for number in here], [times[number] for number in here], colour=colour, label=label)
     below.set(title="the same job in several orders", xlabel="milliseconds", ylabel="order", yticks=rows)
     below.set_yticklabels([row["order"].replace(" (", "\n(").replace("a tensor, ", "a tensor,\n") for row in orders])
     below.legend(frameon=False, loc="upper right")
@@ -44,7 +48,9 @@ def cost_chart(cost: dict[str, Any]) -> Figure:
     return figure
 
 
-def _bars(axes: Axes, places: list[float], values: list[float], colour: str, label: str, height: float = 0.7) -> None:
+def _bars(
+    axes: Axes, places: list[float], values: list[float], *, colour: str, label: str, height: float = 0.7
+) -> None:
     axes.barh(places, values, height, color=colour, label=label)
     for place, value in zip(places, values, strict=True):
         word = f"{value:.0f}" if value >= 10 else f"{value:.1f}"

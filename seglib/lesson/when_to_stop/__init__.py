@@ -1,1 +1,1 @@
-"""What only the lesson when_to_stop needs."""
+"""What only 09_when_to_stop needs."""

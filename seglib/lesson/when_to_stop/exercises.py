@@ -1,7 +1,14 @@
-"""Owns the exercise checks of 09_when_to_stop: where to stop."""
+"""Owns the exercise checks of 09_when_to_stop: where to stop, and the least patience that loses nothing."""
 
-from seglib.lesson.common.exercise import Attempt, NotYet, describe, exercise
+from collections.abc import Sequence
+from itertools import pairwise
 
+from seglib.lesson.common.exercise import Attempt, NotYet, describe, exercise, number
+from seglib.lesson.common.recorded import recorded
+from seglib.lesson.when_to_stop.replay import replay_early_stopping
+
+# Three epochs after the second are no better, one of them rises all the same; after the sixth nothing is better.
+_WITH_A_REST = [0.1, 0.5, 0.4, 0.45, 0.3, 0.7, 0.6, 0.2, 0.1, 0.3, 0.2, 0.25, 0.1]
 _SCORES = [0.10, 0.50, 0.40, 0.50, 0.505, 0.45, 0.60, 0.55, 0.58, 0.59]
 
 
@@ -25,13 +32,21 @@ def check_patience(my_stop: Attempt) -> str:
 
 
 def _stop(
-    scores: list[float], patience: int, min_delta: float, late: int = 0, strict: bool = True, last: bool = False
+    scores: list[float],
+    patience: int,
+    min_delta: float,
+    *,
+    late: int = 0,
+    strict: bool = True,
+    last: bool = False,
 ) -> tuple[int, int]:
     """The right answer; with `late`, `strict` or `last` changed, a typical wrong one."""
-    best, best_epoch = float("-inf"), 0
+    best = float("-inf")
+    best_epoch = 0
     for epoch, score in enumerate(scores, 1):
         if score > best + min_delta or (not strict and score >= best + min_delta):
-            best, best_epoch = score, epoch
+            best = score
+            best_epoch = epoch
         if epoch - best_epoch >= patience + late:
             return epoch, epoch if last else best_epoch
     return len(scores), len(scores) if last else best_epoch
@@ -59,3 +74,78 @@ def _patience_hint(answer: tuple, scores: list[float], patience: int, min_delta:
         if answer == value:
             return f"{given}: {answer} came out; {hint}"
     return f"{given}: it stops after epoch {right[0]}, and the best was {right[1]}; {answer} came out."
+
+
+@exercise
+def check_least_patience(my_least_patience: Attempt) -> str:
+    """Check `my_least_patience(scores, lost)`: the least patience that loses at most so much of the best score.
+
+    The right answer is found by trying: `EarlyStopping` goes through the scores with a patience of 1, 2, 3 and so on.
+    """
+    recorded_scores = [run["validation_iou"] for run in recorded("hundred_epochs")["runs"] if run["arm"] == "constant"]
+    cases = [(_WITH_A_REST, 0.0), (_WITH_A_REST, 0.22), ([0.6, 0.5, 0.6, 0.4], 0.0)]
+    cases += [(scores, lost) for scores in recorded_scores for lost in (0.01, 0.05)]
+    for scores, lost in cases:
+        which = f"the scores {scores}" if len(scores) < 20 else f"{len(scores)} recorded scores, the first {scores[0]},"
+        given = f"{which} and lost={lost:g}"
+        answer = my_least_patience(list(scores), lost, given=given)
+        patience = number(answer)
+        if patience is None or not patience.is_integer():
+            raise NotYet(f"a patience is a whole number of epochs; this is {describe(answer)}.")
+        if patience != _least_patience(scores, lost):
+            raise NotYet(f"given {given}: {_least_patience_hint(int(patience), scores, lost)}")
+    needed = ", ".join(str(_least_patience(scores, 0.01)) for scores in recorded_scores)
+    return f"To lose at most 0.01, the three recorded trainings needed a patience of {needed}."
+
+
+def _kept(scores: Sequence[float], patience: int) -> int:
+    """The epoch, counted from 1, whose weights early stopping keeps."""
+    run = {"train_loss": scores, "validation_loss": scores, "validation_iou": scores}
+    return replay_early_stopping(run, patience, min_delta=0.0)[1]
+
+
+def _least_patience(scores: Sequence[float], lost: float) -> int:
+    patience = 1
+    while scores[_kept(scores, patience) - 1] < max(scores) - lost:
+        patience += 1
+    return patience
+
+
+def _least_patience_hint(answer: int, scores: Sequence[float], lost: float) -> str:
+    if answer < 1:
+        return f"{answer} came out, and the least patience that there is is 1."
+    wanted = _least_patience(scores, lost)
+    first_good = _kept(scores, wanted)
+    better = [epoch for epoch in range(1, len(scores) + 1) if scores[epoch - 1] > max([-1.0, *scores[: epoch - 1]])]
+    until_next_better = [later - earlier for earlier, later in pairwise([*better, len(scores) + 1])]
+    falls = [later < earlier for earlier, later in pairwise(scores[: better[-1]])]
+    wrong = (
+        (
+            wanted - 1,
+            "one too few. Training ends as soon as so many epochs are no better, and the next one is not run.",
+        ),
+        (_least_patience(scores, 0.0), "with it nothing is lost. A little may be: less patience is enough."),
+        (first_good, "this is the epoch itself. Patience counts from one better epoch to the next."),
+        (max(until_next_better), "the epochs after the best of all cannot cost anything: leave them out."),
+        (
+            _longest_run(falls) + 1,
+            "a score may rise and still be no better: compare it with the best so far, not with the one before.",
+        ),
+    )
+    hint = next((hint for value, hint in wrong if answer == value), None)
+    if hint is None and answer < wanted:
+        kept = _kept(scores, answer)
+        hint = (
+            f"training ends with the weights of epoch {kept}, {scores[kept - 1]:g}, and the best has {max(scores):g}."
+        )
+    return f"{answer} came out; {hint or 'it is enough, and so is one less.'}"
+
+
+def _longest_run(flags: Sequence[bool]) -> int:
+    """The length of the longest row of True."""
+    longest = 0
+    length = 0
+    for flag in flags:
+        length = length + 1 if flag else 0
+        longest = max(longest, length)
+    return longest

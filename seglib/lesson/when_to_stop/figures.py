@@ -1,4 +1,4 @@
-"""Owns the charts of 09_when_to_stop: long trainings, what a minute buys, where to stop, pictures learned by heart."""
+"""Owns the charts of 09_when_to_stop: long trainings, the IoU over minutes, where early stopping ends a training."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

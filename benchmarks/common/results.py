@@ -1,0 +1,51 @@
+"""Owns the record of a benchmark, `benchmarks/results/NAME.json`, and the option --out that names another file."""
+
+import argparse
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks.common.machine import machine
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def results_path(name: str) -> Path:
+    """Where the record of the benchmark `name` lies, whatever the working folder."""
+    return ROOT / "benchmarks" / "results" / f"{name}.json"
+
+
+def option_parser(description: str | None, name: str) -> argparse.ArgumentParser:
+    """A parser with the option --out, and with a module's docstring as its help."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=results_path(name), metavar="FILE", help="[%(default)s]")
+    return parser
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """What is recorded at `path`; an empty dict if nothing is."""
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def write_record(
+    path: Path,
+    what: str,
+    figures: Mapping[str, Any],
+    *,
+    hardware: Mapping[str, Any] | None = None,
+    indent: int | None = 1,
+) -> None:
+    """Write a record as JSON: what was measured, on which machine, and the figures.
+
+    Args:
+        path: of the file; its folder is made if it is not there.
+        what: one sentence.
+        figures: plain values. If they come from an older record, its "what" and "machine" are replaced.
+        hardware: the machine, if `machine()` does not say enough.
+        indent: of the JSON; None writes a long list of numbers on one line.
+    """
+    record = {"what": what, "machine": dict(hardware or machine())}
+    record |= {key: value for key, value in figures.items() if key not in record}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(record, indent=indent) + "\n", encoding="utf-8", newline="\n")
