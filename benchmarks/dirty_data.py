@@ -2,9 +2,10 @@
 
 Training: a share of the 32 training masks, drawn at random, is spoiled: exchanged among themselves, mirrored, shifted
 by a twentieth of the width (64 pixels of 1280) to one of four sides, or all of them shifted a little, by an eightieth.
-Three seeds each, at 160 wide and 120 high, 64 steps, batches of 4, BCE and Dice, AdamW at 1e-3 and at 5e-3 for the head.
-Measured on the 16 clean validation pictures; and the clean model once more against validation masks that are spoiled
-by the same flaws. For comparison, the pictures that would get a wrong mask are left out; as many steps on the rest.
+Three seeds each, at 160 wide and 120 high, 64 steps, batches of 4, BCE and Dice, AdamW at 1e-3 and at 5e-3 for the
+head. Measured on the 16 clean validation pictures; and the clean model once more against validation masks that are
+spoiled by the same flaws. For comparison, the pictures that would get a wrong mask are left out; as many steps on the
+rest.
 Then the doctor: the same flaws in the masks of all 48 pictures, at 640 wide and 480 high, what it finds of them, and
 what it reports of masks that are right.
 

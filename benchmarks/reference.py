@@ -9,25 +9,22 @@ half of the auxiliary head's; the auxiliary head at ten times the rate; incomple
 Three ways: the reference as its description has it, in float32; the same in bfloat16, as its `--amp` does with float16;
 and ours. All get the same model, weights, files, size, batch, workers and machine, and the same tuning: four learning
 rates each, on a seed of their own, the best by validation IoU. The files are the pictures shrunk once, to twice the
-size of training, so that nobody's time goes into decoding what is thrown away. The reference's model lies in memory as
-torchvision makes it, with torchvision's BatchNorm momentum. Then equal seconds of training for each of three seeds:
-speed is measured first, over several seconds, and the number of steps is what fits into the time, so that each schedule
-ends when its time ends; the seconds that it really took are stored, and must agree within a twentieth. Measuring the
-IoU, and our cache's first look at the files, are not counted.
+size of training, so that no time goes into decoding pixels that the resizing drops. The reference's model lies in
+memory as torchvision makes it, with torchvision's BatchNorm momentum. Then equal seconds of training for each of three
+seeds: speed is measured first, over several seconds, and the number of steps is what fits into the time, so that each
+schedule ends when its time ends; the seconds that it really took are stored, and must agree within a twentieth.
+Measuring the IoU, and our cache's first look at the files, are not counted.
 
-    python benchmarks/reference.py [--seconds 60]       writes benchmarks/results/reference.json
-    python benchmarks/reference.py --tiny               a minute on a CPU, to see that it runs; with --out FILE
+    python -m benchmarks.reference [--seconds 60]       writes benchmarks/results/reference.json
+    python -m benchmarks.reference --tiny               a minute on a CPU, to see that it runs; with --out FILE
 """
-
-from __future__ import annotations
 
 import argparse
 import contextlib
 import json
 import os
 import statistics
-import sys
-import tempfile
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,14 +32,16 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import LRScheduler
+from torch.utils.data import DataLoader
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
-
-from benchmarks.common.machine import machine
+from benchmarks.common.machine import machine_with_gpu
+from benchmarks.common.results import option_parser, write_record
+from benchmarks.common.samples import SAMPLES, sample_files, shrunk_copies
+from benchmarks.common.seeds import spread
 from seglib.data.byte_dataset import ByteDataset
 from seglib.data.dataloaders import make_loaders
 from seglib.data.dataset import CustomDataset
@@ -52,7 +51,6 @@ from seglib.data.splits import Split, read_split
 from seglib.data.transforms import joint_transform, resize_labels
 from seglib.device import Timer, pick_device, seed_everything
 from seglib.errors import TrainingError
-from seglib.lesson.common.small_dataset import write_small
 from seglib.losses import make_loss
 from seglib.metrics import confusion_matrix, iou
 from seglib.model import BUNDLED_MODEL, build_deeplab
@@ -60,11 +58,26 @@ from seglib.optim import make_optimizer, make_scheduler
 from seglib.training.loop import train_one_epoch
 from seglib.training.precision import use_bfloat16
 
-OF_THE_REFERENCE, OURS = (0.003, 0.01, 0.03, 0.1), (2.5e-4, 5e-4, 1e-3, 2e-3)
-RATES = {"reference": OF_THE_REFERENCE, "reference, bfloat16": OF_THE_REFERENCE, "ours": OURS}
-TUNING_SEED, SEEDS = 100, (0, 1, 2)
+OURS = "ours"
+RATES_OF_THE_REFERENCE = (0.003, 0.01, 0.03, 0.1)
+RATES = {
+    "reference": RATES_OF_THE_REFERENCE,
+    "reference, bfloat16": RATES_OF_THE_REFERENCE,
+    OURS: (2.5e-4, 5e-4, 1e-3, 2e-3),
+}
+TUNING_SEED = 100
+SEEDS = (0, 1, 2)
+TINY = {  # arguments of --tiny
+    "seconds": 1.0,
+    "tuning_seconds": 1.0,
+    "size": (48, 64),
+    "batch": 2,
+    "workers": 0,
+    "warm": 1,
+    "seeds": (0,),
+}
 Batch = tuple[Tensor, Tensor]
-Size = tuple[int, int]
+Size = tuple[int, int]  # (height, width)
 
 
 def random_resize(image: Tensor, mask: Tensor, size: Size) -> tuple[Tensor, Tensor]:
@@ -80,7 +93,7 @@ def to_class_labels(image: Tensor, mask: Tensor) -> Batch:
 
 
 def reference_transform(size: Size) -> Callable:
-    """The reference's training transform, on tv_tensors: mask 0 and 1, and 255 where the crop reaches beyond."""
+    """The reference's training transform, on tv_tensors: mask 0 and 1, and 255 where the crop reaches beyond it."""
     return v2.Compose(
         [
             Resizer(size),
@@ -109,48 +122,20 @@ def reference_loss(outputs: dict[str, Tensor], masks: Tensor) -> Tensor:
     return main + 0.5 * F.cross_entropy(outputs["aux"], masks, ignore_index=IGNORE_INDEX)
 
 
-@dataclass
-class Training:
-    """One recipe on its way: `run(batches)` trains; what it needs is made for a number of steps in advance."""
+class Training(ABC):
+    """A model and its way to be trained; `run(batches)` trains it."""
 
-    recipe: str
-    lr: float
-    steps: int
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    scheduler: LRScheduler
     device: torch.device
-    weights: str | None
 
-    def __post_init__(self) -> None:
-        two = self.recipe != "ours"
-        momentum, layout = (None, torch.contiguous_format) if two else (0.1, torch.channels_last)
-        self.model = build_deeplab(BUNDLED_MODEL, 2 if two else 1, self.weights, aux=two, batchnorm_momentum=momentum, verbose=False)
-        self.model.to(self.device, memory_format=layout)
-        if two:
-            trunk = [*self.model.backbone.parameters(), *self.model.classifier.parameters()]
-            groups = [{"params": trunk}, {"params": [*self.model.aux_classifier.parameters()], "lr": 10 * self.lr}]
-            self.optimizer: Any = torch.optim.SGD(groups, lr=self.lr, momentum=0.9, weight_decay=1e-4)
-            self.schedule = make_scheduler(self.optimizer, "poly", self.steps)
-            return
-        if self.device.type == "cuda":
-            with contextlib.suppress(TrainingError):  # an older GPU: float32
-                use_bfloat16(self.model)
-        self.optimizer = make_optimizer(self.model, "adamw", lr=self.lr, head_lr=5 * self.lr, weight_decay=1e-4)
-        self.schedule = make_scheduler(self.optimizer, "poly", self.steps, warmup=min(8, self.steps // 4))
+    @abstractmethod
+    def run(self, batches: Iterable[Batch]) -> None: ...
 
-    def run(self, batches: Iterable[Batch]) -> None:
-        if self.recipe == "ours":
-            train_one_epoch(self.model, batches, make_loss("bce_dice"), self.optimizer, self.device, scheduler=self.schedule)
-            return
-        self.model.train()
-        short = self.recipe.endswith("bfloat16")
-        for images, masks in batches:
-            images, masks = images.to(self.device), masks.to(self.device)
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=short):
-                loss = reference_loss(self.model(images), masks)
-            self.optimizer.zero_grad()
-            loss.backward()
-            self.optimizer.step()
-            self.schedule.step()
-            loss.item()  # its log asks for the loss in every step
+    @abstractmethod
+    def predict(self, outputs: Tensor) -> Tensor:
+        """Outputs (N, C, H, W) as labels (N, H, W)."""
 
     @torch.inference_mode()
     def score(self, batches: Iterable[Batch]) -> float:
@@ -159,23 +144,106 @@ class Training:
         matrix = torch.zeros(2, 2, dtype=torch.int64)
         for images, masks in batches:
             outputs = self.model(images.to(self.device))["out"]
-            predicted = make_loss("bce_dice").predict(outputs) if self.recipe == "ours" else outputs.argmax(1)
-            matrix += confusion_matrix(predicted.cpu(), masks[:, 0].long())
+            matrix += confusion_matrix(self.predict(outputs).cpu(), masks[:, 0].long())
         return iou(matrix)[1].item()
 
 
-def data(recipe: str, folders: tuple[Path, Path], split: Split, size: Size, arguments: Any, seed: int) -> tuple:
+class ReferenceTraining(Training):
+    """The loop of the reference, in float32 or in bfloat16.
+
+    Args:
+        lr: the learning rate; the auxiliary head gets ten times that.
+        steps: of the whole training: the schedule ends with them.
+        bfloat16: compute in bfloat16 where autocast does.
+        setting: device and weights.
+    """
+
+    def __init__(self, lr: float, steps: int, bfloat16: bool, setting: "Setting"):
+        self.device = setting.device
+        self.bfloat16 = bfloat16
+        model = build_deeplab(BUNDLED_MODEL, 2, setting.weights, aux=True, batchnorm_momentum=None, verbose=False)
+        self.model = model.to(self.device, memory_format=torch.contiguous_format)
+        trunk = [*self.model.backbone.parameters(), *self.model.classifier.parameters()]
+        groups = [{"params": trunk}, {"params": [*self.model.aux_classifier.parameters()], "lr": 10 * lr}]
+        self.optimizer = torch.optim.SGD(groups, lr=lr, momentum=0.9, weight_decay=1e-4)
+        self.scheduler = make_scheduler(self.optimizer, "poly", steps)
+
+    def run(self, batches: Iterable[Batch]) -> None:
+        self.model.train()
+        for images, masks in batches:
+            images = images.to(self.device)
+            masks = masks.to(self.device)
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
+                loss = reference_loss(self.model(images), masks)
+            self.optimizer.zero_grad()
+            loss.backward()
+            self.optimizer.step()
+            self.scheduler.step()
+            loss.item()  # its log asks for the loss in every step
+
+    def predict(self, outputs: Tensor) -> Tensor:
+        return outputs.argmax(1)
+
+
+class OurTraining(Training):
+    """`train_one_epoch` with our recipe; in bfloat16 on a GPU that has it. Arguments as in `ReferenceTraining`."""
+
+    def __init__(self, lr: float, steps: int, setting: "Setting"):
+        self.device = setting.device
+        self.criterion = make_loss("bce_dice")
+        self.model = build_deeplab(BUNDLED_MODEL, 1, setting.weights, verbose=False).to(self.device)
+        if self.device.type == "cuda":
+            with contextlib.suppress(TrainingError):  # an older GPU: float32
+                use_bfloat16(self.model)
+        self.optimizer = make_optimizer(self.model, "adamw", lr=lr, head_lr=5 * lr, weight_decay=1e-4)
+        self.scheduler = make_scheduler(self.optimizer, "poly", steps, warmup=min(8, steps // 4))
+
+    def run(self, batches: Iterable[Batch]) -> None:
+        train_one_epoch(self.model, batches, self.criterion, self.optimizer, self.device, scheduler=self.scheduler)
+
+    def predict(self, outputs: Tensor) -> Tensor:
+        return self.criterion.predict(outputs)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all trainings share: files, split, size, batch, workers, device and weights."""
+
+    files: Path  # a folder with `images` and `masks`
+    split: Split
+    size: Size
+    batch: int
+    workers: int
+    warm: int  # steps that are timed first
+    device: torch.device
+    weights: str
+
+
+def make_training(recipe: str, lr: float, steps: int, setting: Setting) -> Training:
+    if recipe == OURS:
+        return OurTraining(lr, steps, setting)
+    return ReferenceTraining(lr, steps, recipe.endswith("bfloat16"), setting)
+
+
+def loaders_of(recipe: str, seed: int, setting: Setting) -> tuple[DataLoader, list[Batch]]:
     """(training batches, validation batches); each recipe loads as it is used to, ours from bytes and a cache."""
-    if recipe == "ours":
-        joint = joint_transform(size, train=True, as_bytes=True)
-        train: CustomDataset = ByteDataset(*folders, size, joint_transform=joint, cache_gib=4)
+    folders = setting.files / "images", setting.files / "masks"
+    size = setting.size
+    if recipe == OURS:
+        varied = joint_transform(size, train=True, as_bytes=True)
+        train: CustomDataset = ByteDataset(*folders, size, joint_transform=varied, cache_gib=4)
     else:
         train = CustomDataset(*folders, joint_transform=reference_transform(size))
-    validation = CustomDataset(*folders, joint_transform=joint_transform(size, train=False)).subset(split.validation)
-    loaders = make_loaders(
-        train.subset(split.train), list(validation), arguments.batch, arguments.workers, seed, drop_last=True
+    validation = CustomDataset(*folders, joint_transform=joint_transform(size, train=False))
+    train_dataloader, validation_dataloader = make_loaders(
+        train.subset(setting.split.train),
+        list(validation.subset(setting.split.validation)),
+        setting.batch,
+        setting.workers,
+        seed,
+        drop_last=True,
     )
-    return loaders[0], list(loaders[1])
+    return train_dataloader, list(validation_dataloader)
 
 
 def take(batches: Iterable[Batch], number: int) -> Iterator[Batch]:
@@ -188,26 +256,37 @@ def take(batches: Iterable[Batch], number: int) -> Iterator[Batch]:
                 return
 
 
-def run(recipe: str, lr: float, seconds: float, seed: int, files: Any, arguments: Any) -> dict:
-    """Measure the speed, then train from the start for as many steps as fit into the time; IoU at the end."""
-    folders, split, size = files
-    seed_everything(seed)
-    batches, validation = data(recipe, folders, split, size, arguments, seed)
-    trial, device = Training(recipe, lr, 10_000, arguments.device, arguments.weights), arguments.device
-    trial.run(take(batches, max(8, len(batches))))  # an epoch at least, for the cache
-    steps, timer = arguments.warm, Timer(device)
-    while timer.seconds < seconds / 6:  # long enough to be no accident
+def steps_a_second(training: Training, batches: DataLoader, setting: Setting, seconds: float) -> float:
+    """The speed of a training, measured over at least so many seconds."""
+    training.run(take(batches, max(8, len(batches))))  # an epoch at least, for the cache
+    steps = setting.warm
+    timer = Timer(setting.device)
+    while timer.seconds < seconds:
         steps *= 2
         with timer:
-            trial.run(take(batches, steps))
-    steps = max(2, round(seconds * steps / timer.seconds))
+            training.run(take(batches, steps))
+    return steps / timer.seconds
+
+
+def run(recipe: str, lr: float, seed: int, seconds: float, setting: Setting) -> dict[str, Any]:
+    """Measure the speed, then train from the start for as many steps as fit into the time; IoU at the end."""
     seed_everything(seed)
-    training = Training(recipe, lr, steps, device, arguments.weights)
-    with Timer(device) as timer:
+    batches, validation = loaders_of(recipe, seed, setting)
+    trial = make_training(recipe, lr, 10_000, setting)
+    steps = max(2, round(seconds * steps_a_second(trial, batches, setting, seconds / 6)))
+    seed_everything(seed)
+    training = make_training(recipe, lr, steps, setting)
+    with Timer(setting.device) as timer:
         training.run(take(batches, steps))
-    row = {"recipe": recipe, "lr": lr, "seed": seed, "steps": steps, "seconds": round(timer.seconds, 2)}
-    row |= {"images_a_second": round(steps * arguments.batch / timer.seconds, 2)}
-    row |= {"iou": round(training.score(validation), 4)}
+    row = {
+        "recipe": recipe,
+        "lr": lr,
+        "seed": seed,
+        "steps": steps,
+        "seconds": round(timer.seconds, 2),
+        "images_a_second": round(steps * setting.batch / timer.seconds, 2),
+        "iou": round(training.score(validation), 4),
+    }
     print(row, flush=True)
     return row
 
@@ -219,10 +298,9 @@ def summary_of(runs: list[dict]) -> dict:
         mine = [row for row in runs if row["recipe"] == recipe]
         medians = {key: statistics.median(row[key] for row in mine) for key in ("images_a_second", "seconds")}
         scores = [row["iou"] for row in mine]
-        spread = statistics.stdev(scores) if len(scores) > 1 else 0.0
-        table[recipe] = {"iou": round(statistics.mean(scores), 4), "spread": round(spread, 4), **medians}
-    ours = table["ours"]
-    for recipe in [name for name in RATES if name != "ours"]:
+        table[recipe] = {"iou": round(statistics.mean(scores), 4), "spread": round(spread(scores), 4), **medians}
+    ours = table[OURS]
+    for recipe in [name for name in RATES if name != OURS]:
         other = table[recipe]
         other["ours_is_faster"] = round(ours["images_a_second"] / other["images_a_second"], 2)
         other["equal_seconds"] = abs(ours["seconds"] / other["seconds"] - 1) < 0.05
@@ -230,8 +308,8 @@ def summary_of(runs: list[dict]) -> dict:
     return table
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def read_arguments() -> argparse.Namespace:
+    parser = option_parser(__doc__, "reference")
     parser.add_argument("--seconds", type=float, default=60, help="of each training")
     parser.add_argument("--tuning-seconds", type=float, default=30, help="of each training that looks for a rate")
     parser.add_argument("--size", type=int, nargs=2, default=(240, 320), help="height width")
@@ -241,44 +319,59 @@ def main() -> None:
     parser.add_argument("--weights", default="bundled")
     parser.add_argument("--seeds", type=int, nargs="*", default=SEEDS)
     parser.add_argument("--tiny", action="store_true")
-    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "reference.json")
     arguments = parser.parse_args()
+    if arguments.tiny:
+        vars(arguments).update(TINY)
+    return arguments
+
+
+def main() -> None:
+    arguments = read_arguments()
+    device = pick_device()
+    size = tuple(arguments.size)
+    split = read_split(SAMPLES / "split.json")
     rates: dict[str, tuple[float, ...]] = dict(RATES)
     if arguments.tiny:
-        arguments.seconds = arguments.tuning_seconds = 1.0
-        arguments.size, arguments.batch, arguments.workers, arguments.warm = (48, 64), 2, 0, 1
-        arguments.seeds, rates = (0,), {recipe: some[1:3] for recipe, some in RATES.items()}
-    arguments.device = pick_device()
-    gpu = torch.cuda.get_device_name(arguments.device) if arguments.device.type == "cuda" else None
-    size = tuple(arguments.size)
-    result: dict[str, Any] = {"what": "ours against a recipe like torchvision's reference, after equal time"}
-    result |= {"machine": {**machine(), "gpu": gpu}, "model": BUNDLED_MODEL, "height": size[0], "width": size[1]}
-    result |= {"batch_size": arguments.batch, "seconds": arguments.seconds, "tuning": [], "runs": []}
+        split = Split(split.train[:4], split.validation[:2])
+        rates = {recipe: some[1:3] for recipe, some in RATES.items()}
+    figures: dict[str, Any] = {
+        "model": BUNDLED_MODEL,
+        "height": size[0],
+        "width": size[1],
+        "batch_size": arguments.batch,
+        "seconds": arguments.seconds,
+        "tuning": [],
+        "runs": [],
+    }
 
     def store() -> None:
-        arguments.out.parent.mkdir(exist_ok=True)
-        arguments.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8", newline="\n")
+        what = "ours against a recipe like torchvision's reference, after equal time"
+        write_record(arguments.out, what, figures, hardware=machine_with_gpu(device))
 
-    samples = CustomDataset(ROOT / "data_samples/images", ROOT / "data_samples/masks")
-    split = read_split(ROOT / "data_samples/split.json")
-    with tempfile.TemporaryDirectory() as scratch:
-        if arguments.tiny:
-            split = Split(split.train[:4], split.validation[:2])
-        samples = samples.subset([*split.train, *split.validation])
-        samples = write_small(samples, Path(scratch) / "small", size=(2 * size[0], 2 * size[1]))
-        files = (samples.image_folder, samples.mask_folder), split, size
+    needed = sample_files().subset([*split.train, *split.validation])
+    with shrunk_copies(needed, (2 * size[0], 2 * size[1])) as files:
+        setting = Setting(
+            files=files,
+            split=split,
+            size=size,
+            batch=arguments.batch,
+            workers=arguments.workers,
+            warm=arguments.warm,
+            device=device,
+            weights=arguments.weights,
+        )
         best = {}
         for recipe, some in rates.items():
-            tried = [run(recipe, lr, arguments.tuning_seconds, TUNING_SEED, files, arguments) for lr in some]
-            result["tuning"] += tried
+            tried = [run(recipe, lr, TUNING_SEED, arguments.tuning_seconds, setting) for lr in some]
+            figures["tuning"] += tried
             best[recipe] = max(tried, key=lambda row: row["iou"])["lr"]
             store()
         for seed in arguments.seeds:
             for recipe, lr in best.items():
-                result["runs"].append(run(recipe, lr, arguments.seconds, seed, files, arguments))
-                result["summary"] = summary_of(result["runs"]) if len(result["runs"]) >= len(best) else {}
+                figures["runs"].append(run(recipe, lr, seed, arguments.seconds, setting))
+                figures["summary"] = summary_of(figures["runs"]) if len(figures["runs"]) >= len(best) else {}
                 store()
-    print(json.dumps(result["summary"], indent=1))
+    print(json.dumps(figures["summary"], indent=1))
 
 
 if __name__ == "__main__":

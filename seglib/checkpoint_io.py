@@ -72,7 +72,7 @@ def _load_if_whole(path: Path) -> Any:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         if not is_zip:
-            return None  # damaged or pickled code: without checksums nobody can tell
+            return None  # damaged or pickled code: without checksums one cannot tell which
         raise WeightsError(
             f"{path.name} holds pickled code, which was not run.",
             "numbers, text and tensors",

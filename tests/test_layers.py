@@ -1,4 +1,4 @@
-"""The layers of seglib: imports only go down, never in a circle. Read from the source, so that late imports count too."""
+"""The layers of seglib: imports only go down, never in a circle. Read from the source: late imports count too."""
 
 import ast
 import re

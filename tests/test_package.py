@@ -53,4 +53,4 @@ def test_it_works_from_another_folder_without_the_repository(tmp_path: Path):
     assert done.returncode == 0, done.stderr[-2000:]
     said = done.stdout.splitlines()
     assert "bundled weights, pretrained on" in said[0]
-    assert "Clone the repository" in said[-1]  # a figure that was recorded stands in the repository, and the error says so
+    assert "Clone the repository" in said[-1]  # where the recorded figures are

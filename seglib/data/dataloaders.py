@@ -48,7 +48,7 @@ def make_loaders(
     loader = functools.partial(
         SeededDataLoader,
         batch_size=batch_size,
-        collate_fn=list,  # Seeded gives whole batches
+        collate_fn=list,  # a SeededBatchDataset returns whole batches
         num_workers=num_workers,
         persistent_workers=num_workers > 0,
         pin_memory=torch.cuda.is_available(),

@@ -140,7 +140,7 @@ def shard_loader(loader: DataLoader, *, whole_batches: bool = False, min_per_ran
     """The loader of this process, for a loader of `make_loaders` whose batches are those of all processes together.
 
     Args:
-        loader: its order, seeds and epochs stay in charge.
+        loader: decides order, seeds and epochs.
         whole_batches: True for the validation: each process takes whole batches, since there are no steps in common.
         min_per_rank: the smallest number of pictures of a batch that a process may get. 2 for a model with BatchNorm.
 
@@ -256,7 +256,7 @@ def global_mean_loss(loss: float, dataloader: DataLoader) -> float:
 
     Args:
         loss: the mean over the images of this process.
-        dataloader: of `shard_loader`; its sampler knows how many those were.
+        dataloader: of `shard_loader`; its sampler has counted them.
     """
     parts = all_gather((loss, getattr(dataloader.batch_sampler, "images", 0)))
     return sum(loss * count for loss, count in parts) / sum(count for _, count in parts)

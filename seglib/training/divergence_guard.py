@@ -20,8 +20,8 @@ class DivergenceGuard:
 
     On a GPU, reading the loss would make Python wait in each step. So operations on the GPU keep the weights, and the
     loss is copied to pinned memory asynchronously. The error may therefore come some steps late, at the latest when the
-    epoch ends. The restored weights, and the step that the error names, are right all the same. On a CPU the error comes
-    in the step itself.
+    epoch ends. The restored weights, and the step that the error names, are right all the same. On a CPU the error
+    comes in the step itself.
 
     Args:
         model: whose weights are kept, in as much memory again. It has to stay on its device.

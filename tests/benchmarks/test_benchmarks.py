@@ -1,4 +1,4 @@
-"""The benchmarks that nobody runs by the way, at a tiny size: what they store is what the lessons read."""
+"""The benchmarks that are run by hand only, at a tiny size: what they store is what the lessons read."""
 
 import json
 import os
@@ -19,49 +19,58 @@ TINY = {
 }
 
 
-@pytest.fixture(scope="module", params=TINY)
-def stored(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict]:
-    """The name of a benchmark, and what it wrote."""
-    out: Path = tmp_path_factory.mktemp("benchmark") / "out.json"
-    command = [
-        sys.executable,
-        str(ROOT / "benchmarks" / f"{request.param}.py"),
-        *TINY[request.param],
-        "--out",
-        str(out),
-    ]
-    surroundings = os.environ | {"CUDA_VISIBLE_DEVICES": ""}
-    run = subprocess.run(command, cwd=ROOT, env=surroundings, capture_output=True, text=True, check=False)
-    assert run.returncode == 0, run.stderr[-2000:]
-    return request.param, json.loads(out.read_text(encoding="utf-8"))
+@pytest.fixture(scope="module")
+def record_of(tmp_path_factory: pytest.TempPathFactory):
+    """Runs a benchmark of `TINY`, and returns what it stored."""
+
+    def run(name: str) -> dict:
+        out: Path = tmp_path_factory.mktemp(name) / "out.json"
+        command = [sys.executable, "-m", f"benchmarks.{name}", *TINY[name], "--out", str(out)]
+        environment = os.environ | {"CUDA_VISIBLE_DEVICES": ""}
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr[-2000:]
+        record = json.loads(out.read_text(encoding="utf-8"))
+        assert record["what"]
+        assert record["machine"]["torch"]
+        return record
+
+    return run
 
 
-def test_a_benchmark_runs_at_a_tiny_size_and_stores_what_is_read(stored):
-    name, result = stored
-    assert result["what"]
-    assert result["machine"]["torch"]
-    if name == "gpu_step":
-        assert [row["way"] for row in result["rows"]] == TINY["gpu_step"][2:]
-        assert all(row["images_a_second_of_the_step"] > 0 for row in result["rows"])
-        assert len(result["iou"]["all together"]) == len(result["iou"]["float32"]) > 0
-        assert result["matrix_rate_in"] == "bfloat16"
-        assert speed_bars(result["rows"]).axes
-    elif name == "reference":
-        recipes = {run["recipe"] for run in result["runs"]}
-        assert recipes == {"reference", "reference, bfloat16", "ours"}
-        summary = result["summary"]
-        for recipe in recipes - {"ours"}:
-            ratio = summary["ours"]["images_a_second"] / summary[recipe]["images_a_second"]
-            assert summary[recipe]["ours_is_faster"] == pytest.approx(ratio, abs=0.02)
-            assert {"equal_seconds", "ahead_in_both"} <= summary[recipe].keys()
-        assert {run["lr"] for run in result["runs"]} <= {run["lr"] for run in result["tuning"]}
-    elif name == "many_processes":
-        speed = result["speed"]
-        assert speed["ratio"] == pytest.approx(speed["images_a_second"]["2"] / speed["images_a_second"]["1"], abs=0.1)
-        assert speed["bytes_of_outputs_and_masks"] == 2 * 2 * 48 * 64 * 4
-        assert speed["bytes_of_gradients"] > 4e7
-    else:
-        assert result["masks_equal"]
-        assert 0 < result["largest_difference_in_steps_of_255"] <= 2.01
-        assert result["ratio"]["later"] > result["ratio"]["first"] > 0
-        assert input_bars(result).axes
+def test_gpu_step_stores_each_way_and_the_iou_of_both_trainings(record_of):
+    record = record_of("gpu_step")
+    assert [row["way"] for row in record["rows"]] == TINY["gpu_step"][2:]
+    assert all(row["images_a_second_of_the_step"] > 0 for row in record["rows"])
+    assert len(record["iou"]["all together"]) == len(record["iou"]["float32"]) > 0
+    assert record["matrix_rate_in"] == "bfloat16"
+    assert speed_bars(record["rows"]).axes
+
+
+def test_reference_stores_every_recipe_at_a_rate_that_was_tried(record_of):
+    record = record_of("reference")
+    recipes = {run["recipe"] for run in record["runs"]}
+    assert recipes == {"reference", "reference, bfloat16", "ours"}
+    summary = record["summary"]
+    for recipe in recipes - {"ours"}:
+        ratio = summary["ours"]["images_a_second"] / summary[recipe]["images_a_second"]
+        assert summary[recipe]["ours_is_faster"] == pytest.approx(ratio, abs=0.02)
+        assert {"equal_seconds", "ahead_in_both"} <= summary[recipe].keys()
+    assert {run["lr"] for run in record["runs"]} <= {run["lr"] for run in record["tuning"]}
+
+
+def test_many_processes_stores_the_speed_and_what_is_sent(record_of):
+    speed = record_of("many_processes")["speed"]
+    assert set(speed["images_a_second"]) == {"1", "2"}
+    assert speed["ratios"] == [speed["ratio"]]  # of one round
+    assert speed["ratio"] > 0
+    assert speed["bytes_of_outputs_and_masks"] == 2 * 2 * 48 * 64 * 4
+    assert speed["bytes_of_gradients"] > 4e7
+
+
+def test_input_stores_equal_masks_and_nearly_equal_images(record_of):
+    record = record_of("input")
+    assert record["masks_equal"]
+    assert 0 < record["largest_difference_in_steps_of_255"] <= 2.01
+    assert all(ratio > 0 for ratio in record["ratio"].values())
+    assert {row["way"] for row in record["epochs"]} == {"notes", "ours"}
+    assert input_bars(record).axes

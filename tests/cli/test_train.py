@@ -128,7 +128,7 @@ def test_more_epochs_at_a_constant_rate_are_the_same_training(line: list[str]):
         ("--lr 1e30 --head-lr 1e30 --optimizer sgd", "The loss became"),
     ],
 )
-def test_what_cannot_be_is_told_in_three_parts(line, words, told, capsys, monkeypatch, tmp_path):
+def test_what_cannot_be_is_told_in_three_parts(line, words, told, *, capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     if words.startswith("--split"):
         line = [word for word in line if word not in ("--validation-share", "0.2")]

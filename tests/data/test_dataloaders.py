@@ -132,17 +132,19 @@ def test_a_pinning_thread_that_ended_is_explained_and_another_error_is_not():
 
 @pytest.mark.skipif(not hasattr(signal, "SIGCHLD"), reason="Windows tells nobody that a process has ended")
 def test_a_worker_that_is_killed_during_a_training_step_is_explained_there():
+    waited_to_the_end = []
+
     def train():
         loader, _ = make_loaders(Noise(6), Noise(1), batch_size=1, num_workers=2)
         for step, _ in enumerate(loader):
             if step == 1:
                 os.kill(loader._iterator._workers[0].pid, signal.SIGKILL)
-                time.sleep(5)  # the training step: the signal comes in the middle of it
+                time.sleep(30)  # the training step: the signal comes in the middle of it
+                waited_to_the_end.append(step)
 
-    start = time.perf_counter()
     with pytest.raises(TrainingError) as caught:
         train()
-    assert time.perf_counter() - start < 4
+    assert not waited_to_the_end
     check_message(caught.value, "worker", "num_workers=0", "--shm-size")
 
 
@@ -183,7 +185,7 @@ class Noise(Dataset):
         return torch.tensor(list(np.ravel([*draw()[:2], *torch.rand(2)]))), torch.tensor(idx)
 
 
-def epochs_of(count: int, batch_size: int, seed: int, num_workers: int, drop_last: bool = False, epochs: int = 2):
+def epochs_of(count: int, batch_size: int, seed: int, num_workers: int, *, drop_last: bool = False, epochs: int = 2):
     train, validation = make_loaders(Noise(count), Noise(count + 1), batch_size, num_workers, seed, drop_last=drop_last)
     return [list(loader) for _ in range(epochs) for loader in (train, validation)]
 
@@ -194,7 +196,7 @@ sizes = st.tuples(st.integers(1, 9), st.integers(1, 5), st.integers(0, 2**32 - 1
 @given(sizes, st.booleans())
 def test_every_picture_is_seen_once_an_epoch_unless_training_drops_the_rest(size, drop_last):
     count, batch_size, seed = size
-    for number, batches in enumerate(epochs_of(count, batch_size, seed, 0, drop_last)):
+    for number, batches in enumerate(epochs_of(count, batch_size, seed, 0, drop_last=drop_last)):
         seen = [idx for _, masks in batches for idx in masks.tolist()]
         training = number % 2 == 0
         wanted = count if training else count + 1

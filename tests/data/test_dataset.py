@@ -234,7 +234,7 @@ def test_the_size_that_counts_is_that_of_the_upright_image(folders, tmp_path, or
     ],
 )
 @pytest.mark.parametrize("joint", [False, True])
-def test_a_damaged_pair_is_named_when_it_is_asked_for(folders, tmp_path, kind, damage, mention, joint):
+def test_a_damaged_pair_is_named_when_it_is_asked_for(folders, tmp_path, kind, damage, *, mention, joint):
     dataset = CustomDataset(*folders, joint_transform=joint_transform(SIZE, train=True) if joint else None)
     damage(*folders)
     with refused(kind, tmp_path, mention):

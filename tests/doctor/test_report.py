@@ -200,7 +200,7 @@ def test_255_as_object_among_named_classes_is_found(folder):
         (STEMS[:8], STEMS[8:12], 4, "unused", STEMS[12:]),
     ],
 )
-def test_flaws_of_the_split(folder, train, validation, batch_size, kind, names):
+def test_flaws_of_the_split(folder, train, validation, *, batch_size, kind, names):
     report = look(folder, split=Split(train, validation), batch_size=batch_size)
     assert report.of(kind) == names
     assert kinds(look(folder, split=Split(STEMS[:8], STEMS[8:]))) == set()

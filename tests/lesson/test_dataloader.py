@@ -1,4 +1,7 @@
-"""The near-twins of 03_dataloader: the same scenes, and labels that stay labels."""
+"""What 03_dataloader makes and draws: near-twins whose labels stay labels, halves of a split, charts."""
+
+import copy
+import warnings
 
 import numpy as np
 import pytest
@@ -8,7 +11,7 @@ from seglib import CustomDataset
 from seglib.data.splits import Split
 from seglib.lesson import show
 from seglib.lesson.common.small_dataset import near_twin, write_small
-from seglib.lesson.dataloader.figures import epoch_parts, leak_dots, worker_bars
+from seglib.lesson.dataloader.figures import epoch_time_chart, leak_chart, workers_chart
 from seglib.lesson.dataloader.leaking_split import split_in_half, twins_of
 from seglib.lesson.dataloader.random_draws import RandomDraws
 from tests.support.helpers import binary_mask, make_folders, photograph
@@ -16,13 +19,15 @@ from tests.support.helpers import binary_mask, make_folders, photograph
 
 @pytest.mark.parametrize("seed", range(5))
 def test_a_twin_is_near_and_not_the_same(seed):
-    image, mask = photograph(0, 240, 320), binary_mask(0, 240, 320)
+    image = photograph(0, 240, 320)
+    mask = binary_mask(0, 240, 320)
     twin, twin_mask = near_twin(image, mask, seed)
     assert (twin.size, twin.mode, twin_mask.size, twin_mask.mode) == (image.size, "RGB", mask.size, "L")
     assert set(np.unique(np.array(twin_mask))) == {0, 255}
     apart = np.abs(np.array(image, float) - np.array(twin, float)).mean()
     assert 0.5 < apart < 40
-    both, either = np.array(mask) & np.array(twin_mask), np.array(mask) | np.array(twin_mask)
+    both = np.array(mask) & np.array(twin_mask)
+    either = np.array(mask) | np.array(twin_mask)
     assert (both > 0).sum() / (either > 0).sum() > 0.8
     assert near_twin(image, mask, seed)[0].tobytes() == twin.tobytes()
 
@@ -54,14 +59,33 @@ def test_halves_are_halves_and_differ_from_seed_to_seed():
     assert split_in_half(split, 1)[0] != first
 
 
-def test_dice_are_between_1_and_100():
-    throws = [number for throw in (RandomDraws(200)[idx] for idx in range(200)) for number in throw]
-    assert min(throws) >= 1
-    assert max(throws) <= 100
+def test_random_draws_are_between_1_and_100_and_each_is_another():
+    dataset = RandomDraws(200)
+    for draws in zip(*(dataset[idx] for idx in range(200)), strict=True):  # of its own generator, of torch's
+        assert min(draws) >= 1
+        assert max(draws) <= 100
+        assert len(set(draws)) > 50
+
+
+def test_a_copy_of_the_dataset_draws_the_same_numbers_from_its_own_generator():
+    first = copy.deepcopy(RandomDraws(5))
+    second = copy.deepcopy(RandomDraws(5))
+    assert [first[idx][0] for idx in range(5)] == [second[idx][0] for idx in range(5)]
 
 
 def test_the_charts_can_be_shown():
     parts = {"decode": 0.5, "forward": 1.0}
-    show(epoch_parts({"large": parts, "small": parts}), "two bars of two parts each, the same")
-    show(worker_bars({"loading": {"large": [1, 2, 3]}, "training": {"large": [3, 2, 1]}}), "three bars in each panel")
-    show(leak_dots({"clean": {"new": [0.5, 0.6]}, "leak": {"old": [0.9], "new": [0.4]}}), "three groups of dots in all")
+    show(epoch_time_chart({"large": parts, "small": parts}), "two bars of two parts each, the same")
+    show(workers_chart({"loading": {"large": [1, 2, 3]}, "training": {"large": [3, 2, 1]}}), "three bars in each panel")
+    show(
+        leak_chart({"clean": {"new": [0.5, 0.6]}, "leak": {"old": [0.9], "new": [0.4]}}), "three groups of dots in all"
+    )
+
+
+def test_pictures_that_were_not_measured_have_no_dots():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        (axes,) = leak_chart({"clean": {"new": []}, "leak": {"new": [0.4, 0.5]}}).axes
+    (dots,) = [line for line in axes.lines if len(line.get_xdata())]
+    assert dots.get_ydata().tolist() == [0.4, 0.5]
+    assert [text.get_text() for text in axes.texts] == ["0.45"]

@@ -1,3 +1,5 @@
+"""The slider of 01_dataset; its exercise checks are in tests/lesson/common/test_exercises.py."""
+
 import io
 
 import numpy as np
@@ -5,7 +7,7 @@ import pytest
 from PIL import Image
 
 from seglib.data.dataset import CustomDataset
-from seglib.lesson.dataset.sample_slider import mask_facts, sample_slider
+from seglib.lesson.dataset.sample_slider import describe_mask_values, sample_slider
 
 
 @pytest.fixture
@@ -67,7 +69,7 @@ def test_a_class_mask_names_its_classes(dataset):
     assert "0 (background) on 75.0 %, 2 (lemon) on 25.0 %" in sample_slider(named).caption.value
 
 
-def test_a_broken_sample_is_told_and_the_slider_lives_on(dataset):
+def test_a_broken_sample_is_described_and_the_slider_moves_on(dataset):
     (dataset.image_folder / "fruit_1.jpg").write_bytes(b"")
     widget = sample_slider(dataset)
     widget.slider.value = 1
@@ -83,9 +85,9 @@ def test_plain_text_is_one_short_line_that_never_changes(dataset):
     assert widget._repr_mimebundle_()["text/plain"] == "SampleSlider(3 samples)"
 
 
-def test_mask_facts_names_what_has_a_name():
+def test_values_of_a_mask_are_described_by_name_where_they_have_one():
     labels = np.array([[0, 1, 255, 0]])
     assert (
-        mask_facts(labels, ["background", "apple"])
+        describe_mask_values(labels, ["background", "apple"])
         == "mask: 0 (background) on 50.0 %, 1 (apple) on 25.0 %, 255 on 25.0 %"
     )

@@ -1,6 +1,9 @@
-"""What 04_model draws, trains and asks: stages by hooks, the auxiliary head, the ceiling's knob, the exercises."""
+"""What 04_model draws, trains and asks: stages by hooks, the auxiliary head, the ceiling, the exercise checks."""
 
+import ast
+import inspect
 import io
+import json
 
 import numpy as np
 import pytest
@@ -10,12 +13,14 @@ from torch import nn
 
 from seglib import build_deeplab
 from seglib.lesson import show
-from seglib.lesson.common.ceiling import ceiling_chart
+from seglib.lesson.common.ceiling import best_masks, ceiling_chart
 from seglib.lesson.model.auxiliary_head import Aux, aux_chart, build_for, loss_of, score, train_with_aux
 from seglib.lesson.model.exercises import check_freeze, check_new_head, check_running_mean
 from seglib.lesson.model.stages import draw_stages, stages
 from seglib.lesson.model.stride_slider import stride_slider
 from seglib.losses import make_loss
+from seglib.model import BUNDLED_MODEL, output_stride
+from tools.notebooks.environment import NOTEBOOKS
 
 IMAGE = torch.linspace(-1, 1, 3 * 48 * 64).view(3, 48, 64)
 
@@ -71,7 +76,8 @@ def test_stages_leave_the_model_as_it_was(aux):
 
 
 def test_a_model_without_auxiliary_head_has_no_such_stage(aux):
-    head, aux.aux_classifier = aux.aux_classifier, None
+    head = aux.aux_classifier
+    aux.aux_classifier = None
     try:
         found = stages(aux, IMAGE)
     finally:
@@ -91,7 +97,8 @@ def test_the_drawing_can_be_shown(aux):
 
 
 def test_both_trainings_begin_with_the_same_weights():
-    without, with_aux = build_for(3, False), build_for(3, True)
+    without = build_for(3, False)
+    with_aux = build_for(3, True)
     assert without.aux_classifier is None
     more = with_aux.state_dict()
     assert all(torch.equal(value, more[key]) for key, value in without.state_dict().items())
@@ -99,8 +106,10 @@ def test_both_trainings_begin_with_the_same_weights():
 
 
 def test_half_of_the_loss_of_aux_is_added():
-    criterion, masks = make_loss("mse"), torch.zeros(1, 1, 2, 2)
-    out, aux_out = torch.full((1, 1, 2, 2), 3.0), torch.full((1, 1, 2, 2), 2.0)
+    criterion = make_loss("mse")
+    masks = torch.zeros(1, 1, 2, 2)
+    out = torch.full((1, 1, 2, 2), 3.0)
+    aux_out = torch.full((1, 1, 2, 2), 2.0)
     assert loss_of({"out": out}, masks, criterion).item() == 9
     assert loss_of({"out": out, "aux": aux_out}, masks, criterion).item() == 9 + 0.5 * 4
 
@@ -127,6 +136,37 @@ def test_the_chart_of_the_auxiliary_head_can_be_shown():
 
 
 # The ceiling
+
+
+def function_in_notebook(name: str, stem: str) -> ast.FunctionDef:
+    """The function of this name that a cell of the notebook defines."""
+    cells = json.loads((NOTEBOOKS / f"{stem}.ipynb").read_text(encoding="utf-8"))["cells"]
+    sources = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    (source,) = [source for source in sources if f"def {name}(" in source]
+    (function,) = [node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)]
+    assert function.name == name
+    return function
+
+
+def without_docstring(function: ast.FunctionDef) -> str:
+    return "\n".join(ast.unparse(line) for line in function.body[1:])
+
+
+@pytest.mark.notebook
+def test_the_best_masks_of_the_lesson_and_of_the_module_are_one_function():
+    shown = function_in_notebook("best_masks", "04_model")
+    (ours,) = ast.parse(inspect.getsource(best_masks)).body
+    assert without_docstring(shown) == without_docstring(ours)
+    assert [argument.arg for argument in shown.args.args] == [argument.arg for argument in ours.args.args]
+    assert ast.unparse(shown.args.defaults[-1]) == ast.unparse(ours.args.defaults[-1])  # steps
+
+
+def test_the_default_stride_is_that_of_the_bundled_model():
+    masks = square_pairs(2)[1][1][None]  # (1, 1, 48, 64)
+    stride = output_stride(BUNDLED_MODEL)
+    assert torch.equal(best_masks(masks), best_masks(masks, stride))
+    assert not torch.equal(best_masks(masks), best_masks(masks, stride // 2))
+    assert stride_slider((IMAGE + 1) / 2, masks[0], blocks).slider.value == stride
 
 
 def blocks(masks, stride):

@@ -1,3 +1,6 @@
+"""What 07_training_loop draws, trains in a monitor, and asks: charts, buttons without a browser, exercise checks."""
+
+import inspect
 import io
 import math
 import threading
@@ -10,7 +13,7 @@ from PIL import Image
 from seglib.errors import TrainingError
 from seglib.lesson import annotate, show
 from seglib.lesson.common import figures
-from seglib.lesson.training_loop.annotations import LOOP_WORDS
+from seglib.lesson.training_loop.annotations import LOOP_EXPLANATIONS
 from seglib.lesson.training_loop.exercises import check_epoch, check_gradient
 from seglib.lesson.training_loop.figures import (
     graph_chart,
@@ -42,9 +45,10 @@ def shown(monkeypatch):
 # Charts
 
 
-def a_race():
-    """A record of one race: ours reaches the first goal and not the second, the notes' reaches neither."""
-    ours, notes = {"reached": 3, "runs": 3, "steps": 8.0}, {"reached": 0, "runs": 3, "steps": 800.0}
+def a_record():
+    """A record of two recipes: ours reaches the first goal and not the second, the notes' reaches neither."""
+    ours = {"reached": 3, "runs": 3, "steps": 8.0}
+    notes = {"reached": 0, "runs": 3, "steps": 800.0}
     rows = [{"share": 0.5, "iou": 0.49, "ours": ours, "notes": notes, "ratio_of_seconds": 99.7}]
     rows.append({"share": 0.85, "iou": 0.83, "ours": ours | {"reached": 0}, "notes": notes})
     ends = (("poly", 0.8), ("notes, augmented", 0.4), ("ours", 0.9))
@@ -60,9 +64,9 @@ def a_race():
         paths_chart({"weight": {"right": [0, 0.25], "no step": [0, 0]}, "loss": {"right": [1, 0.5]}}),
         monitor_figure(History([0.5], [0.4], [0.3]), PHOTO, MASK, ceiling=0.97),
         monitor_figure(History(), PHOTO, MASK),
-        race_chart(a_race()),
+        race_chart(a_record()),
     ],
-    ids=["graph", "paths", "monitor", "monitor before", "race"],
+    ids=["graph", "paths", "monitor", "monitor before", "recipes"],
 )
 def test_each_figure_can_be_shown_in_words_too(figure, shown):
     show(figure, ALT)
@@ -79,17 +83,18 @@ def test_gradients_and_values_stand_in_the_graph():
     assert {"weight", "0.5", "-1", "loss", "0.25", "1"} <= set(texts)
 
 
-def test_several_lines_in_one_place_are_all_to_be_seen():
+def test_lines_of_equal_values_differ_in_width_so_that_all_are_visible():
     (axes,) = paths_chart({"weight": {name: [0, 0] for name in ("no step", "no backward", "step first")}}).axes
-    widths, marks = ([getter(line) for line in axes.lines] for getter in (lambda a: a.get_lw(), lambda a: a.get_ms()))
+    widths = [line.get_linewidth() for line in axes.lines]
+    marks = [line.get_markersize() for line in axes.lines]
     assert widths == sorted(widths, reverse=True)
     assert len(set(widths)) == 3
     assert marks == sorted(marks, reverse=True)
     assert len(set(marks)) == 3
 
 
-def test_the_race_in_lines_says_who_never_gets_there():
-    assert race_table(a_race(), "augmented").splitlines() == [
+def test_the_comparison_in_lines_says_which_recipe_never_reaches_a_goal():
+    assert race_table(a_record(), "augmented").splitlines() == [
         "pictures augmented:",
         "IoU 0.49, 0.5  of the ceiling: ours 3 of 3 after 8, the notes' 0 of 3 in 800 steps; "
         "in seconds at least 100 times",
@@ -97,15 +102,15 @@ def test_the_race_in_lines_says_who_never_gets_there():
         "at the end, ours: 0.80",
         "at the end, the notes': 0.40",
     ]
-    found = race_runs(a_race(), "augmented")
+    found = race_runs(a_record(), "augmented")
     assert {name: [run["arm"] for run in runs] for name, runs in found.items()} == {
         "ours": ["poly"],
         "the notes'": ["notes, augmented"],
     }
 
 
-def test_the_race_is_drawn_to_its_highest_goal():
-    (axes,) = race_chart(a_race()).axes
+def test_the_comparison_is_drawn_with_its_highest_goal():
+    (axes,) = race_chart(a_record()).axes
     assert axes.get_title() == "pictures augmented"
     assert [line.get_ydata()[-1] for line in axes.lines[:2]] == [0.8, 0.4]
     assert [text.get_text() for text in axes.texts] == ["ceiling", "0.85 of the ceiling"]
@@ -128,14 +133,15 @@ def batches(count=2, value=None):
 def monitored(epochs=2, train_batches=None, on_step=None):
     torch.manual_seed(0)
     model = TinyModel()
-    criterion, optimizer = make_loss("bce"), make_optimizer(model, lr=0.05)
+    criterion = make_loss("bce")
+    optimizer = make_optimizer(model, lr=0.05)
     train_batches = batches() if train_batches is None else train_batches
 
-    def train(tell_epoch, tell_step):
-        def step(*now):
+    def train(on_epoch_of_monitor, on_step_of_monitor):
+        def both(*now):
             if on_step:
                 on_step(*now)
-            tell_step(*now)
+            on_step_of_monitor(*now)
 
         cpu = torch.device("cpu")
         return fit(
@@ -146,8 +152,8 @@ def monitored(epochs=2, train_batches=None, on_step=None):
             optimizer,
             epochs=epochs,
             device=cpu,
-            on_epoch=tell_epoch,
-            on_step=step,
+            on_epoch=on_epoch_of_monitor,
+            on_step=both,
         )
 
     def predict():
@@ -179,10 +185,11 @@ def test_start_trains_to_the_end_and_draws():
 
 
 def test_stop_ends_the_training_in_the_next_step():
-    pressed, told = threading.Event(), []
+    pressed = threading.Event()
+    seen = []
 
     def on_step(epoch, step, loss):
-        told.append((epoch, step))
+        seen.append((epoch, step))
         if (epoch, step) == (2, 1):
             monitor.stop.click()
             pressed.set()
@@ -194,14 +201,14 @@ def test_stop_ends_the_training_in_the_next_step():
     assert not monitor.thread.is_alive()
     assert monitor.history.stopped == "epoch 2, step 1"
     assert monitor.words.value == "Stopped in epoch 2, step 1. Whole epochs: 1."
-    assert told[-1] == (2, 1)
+    assert seen[-1] == (2, 1)
     monitor.start.click()  # and it can go on from there
     monitor.stop.click()
     monitor.wait(60)
     assert not monitor.thread.is_alive()
 
 
-def test_a_step_is_told_in_words():
+def test_each_step_is_shown_in_words():
     words = []
     monitor = monitored(epochs=1, on_step=lambda *now: words.append(monitor.words.value))
     monitor.start.click()
@@ -210,7 +217,7 @@ def test_a_step_is_told_in_words():
     assert words[1].startswith("epoch 1, step 1, loss 0.")
 
 
-def test_an_error_in_the_thread_is_told_and_the_buttons_work_again():
+def test_an_error_in_the_thread_is_shown_and_the_buttons_work_again():
     monitor = monitored(train_batches=batches(2, value=math.nan))
     monitor.start.click()
     monitor.wait(60)
@@ -232,7 +239,7 @@ def test_the_error_is_that_of_the_training():
 
 
 def test_the_words_fit_the_loop_and_stand_in_the_order_of_the_notes():
-    lead_ins = [group.explanation.split("**")[1] for group in annotate(train_one_epoch, LOOP_WORDS).groups[1:]]
+    lead_ins = [group.explanation.split("**")[1] for group in annotate(train_one_epoch, LOOP_EXPLANATIONS).groups[1:]]
     notes = ["Moving the data.", "Zeroing gradients.", "Forward pass.", "Loss calculation.", "Backward pass."]
     places = [lead_ins.index(words) for words in (*notes, "Optimization step.")]
     assert places == sorted(places)
@@ -279,8 +286,6 @@ def test_a_right_epoch_is_right(answer, capsys):
 
 def with_change(old, new):
     """The epoch above with one line changed."""
-    import inspect
-
     source = inspect.getsource(epoch_by_hand)
     assert source.count(old) == 1
     names = {}
@@ -326,7 +331,7 @@ def test_each_slip_in_an_epoch_gets_its_hint(old, new, hint, capsys):
     assert hint in line
 
 
-def test_means_of_means_and_the_notes_number_are_told(capsys):
+def test_means_of_means_and_the_notes_number_get_their_hints(capsys):
     changed = with_change("loss.item() * len(images)", "loss.item()")
     assert "a mean already" in said(check_epoch, changed, capsys)
 

@@ -1,4 +1,4 @@
-"""What 13_your_own_data needs: flaws put in on purpose, the reader's folder, its figures and its knob."""
+"""What 13_your_own_data needs: flaws put in on purpose, the reader's folder, its figures and its slider."""
 
 from pathlib import Path
 
@@ -18,6 +18,11 @@ from seglib.metrics import confusion_matrix, iou
 from tests.support.helpers import binary_mask, photograph
 
 MASKS = [torch.from_numpy(np.array(binary_mask(seed, 40, 80))) for seed in range(10)]
+
+
+def test_an_unknown_kind_of_flaw_is_an_error():
+    with pytest.raises(KeyError):
+        spoil(MASKS, "smeared", 0.5, seed=0)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -95,14 +100,15 @@ def test_a_scene_from_afar_is_smaller_and_its_mask_goes_with_it():
     assert set(np.unique(np.array(mask))) == {0, 255}
 
 
-def test_the_knob_moves_the_mask_and_says_what_the_doctor_says(reader):
+def test_the_slider_moves_the_mask_and_says_what_the_doctor_says(reader):
     slider = place_slider(*reader.right("fruit_000"))
     assert "the doctor says: nothing" in slider.caption.value
     before = slider.picture.value
     slider.right.value = 10
     assert "0 % too far right" in slider.caption.value
     assert slider.picture.value != before
-    slider.right.value, slider.down.value = 0, -8
+    slider.right.value = 0
+    slider.down.value = -8
     assert "too far up" in slider.caption.value
     assert repr(slider) == "PlaceSlider(right and down, from -20 to 20 %)"
 

@@ -5,6 +5,7 @@ import pytest
 from tests.support.notebook_rules import LINK, broken
 from tools.notebooks.environment import ROOT
 from tools.notebooks.readme_picture import PICTURE, stored_picture
+from tools.notebooks.store import same_pixels
 
 README = ROOT / "README.md"
 
@@ -13,9 +14,11 @@ def test_links_lead_to_what_exists():
     text = README.read_text(encoding="utf-8")
     targets = [match.group(3) for match in LINK.finditer(text)]
     assert len(targets) > 5
-    assert [f"{target}: {reason}" for target in targets if (reason := broken(target, README, text))] == []
+    reasons = {target: broken(target, README, text) for target in targets}
+    assert {target: reason for target, reason in reasons.items() if reason} == {}
 
 
 @pytest.mark.notebook
 def test_the_picture_is_the_one_of_the_first_notebook():
-    assert stored_picture() == PICTURE.read_bytes(), "run `make notebooks`, or python tools/notebooks/readme_picture.py"
+    same = same_pixels(stored_picture(), PICTURE.read_bytes())
+    assert same, "run `make notebooks`, or python -m tools.notebooks.readme_picture"

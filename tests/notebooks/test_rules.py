@@ -80,7 +80,7 @@ def printed(text: str, name: str = "stdout") -> dict:
 
 
 def picture(alt: str) -> dict:
-    data = {"image/png": "iVBORw0KGgo=", "text/plain": ["<Figure>"]}
+    data = {"image/png": "iVBORw0KGgo=", "text/plain": [alt]}
     return {"output_type": "display_data", "data": data, "metadata": {"image/png": {"alt": alt}}}
 
 
@@ -196,6 +196,10 @@ BROKEN = {
         "ignored_cells_are_asserted",
         before_recap(IGNORED, code("b = 'assert'")),
     ),
+    "an ignored cell, another function": (
+        "ignored_cells_are_asserted",
+        before_recap(IGNORED, code("from os import getcwd\n\ngetcwd()")),
+    ),
     "an ignored cell, a check of another kind": ("ignored_cells_are_asserted", before_recap(IGNORED, code("check(4)"))),
     "a guard that checks nothing": (SILENT_GUARDS, before_recap(guard("a = 1"))),
     "a guard with a check of its own": (SILENT_GUARDS, before_recap(guard("def check(a, b): ...\n\n\ncheck(1, 'a')"))),
@@ -204,7 +208,7 @@ BROKEN = {
     "a guard in view": (HIDDEN, before_recap(code(CHECK, "guard"))),
     "a guard in view in Colab": (HIDDEN, before_recap(hidden(code(CHECK, "guard"), jupyter={"source_hidden": True}))),
     "a guard in view in JupyterLab": (HIDDEN, before_recap(hidden(code(CHECK, "guard"), cellView="form"))),
-    "another cell hidden": (HIDDEN, before_recap(hidden(code("a = 1")))),
+    "another cell hidden in JupyterLab": (HIDDEN, before_recap(hidden(code("a = 1"), jupyter={"source_hidden": True}))),
     "another cell hidden in Colab": (HIDDEN, before_recap(hidden(code("a = 1"), cellView="form"))),
     "the notes compared": (
         "notes_run_verbatim_uncompared_after_their_quotation",
@@ -305,7 +309,7 @@ KEPT = {
     "a number in code": before_recap(code("rate = 1e-3"), markdown("The rate is 0.001.")),
     "a number recorded": before_recap(code("recorded('ceiling')"), markdown("The ceiling is 0.98.")),
     "numbers that are no prose": says(
-        "> 0.123\n\n`0.123`\n\n```python\n0.123\n```\n\nSince Python 3.11 and torch 2.6, [here](https://a.org/0.123).\n"
+        "> 0.123\n\n`0.123`\n\n```python\n0.123\n```\n\nSince Python 3.11 and torch 2.6, [here](https://a.org/0.123) and https://a.org/0.12.\n"
     ),
 }
 

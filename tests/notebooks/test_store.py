@@ -29,6 +29,7 @@ SAVED_BY_JUPYTERLAB = {
     },
 }
 
+RED = np.full((8, 8, 3), (255, 0, 0), dtype=np.uint8)
 PIXELS = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
 
 
@@ -71,12 +72,14 @@ def outputs_of(path, place):
 def stored(tmp_path_factory):
     """A notebook that was stored once, with one cell for each thing that storing does."""
     widget = "import ipywidgets\nipywidgets.IntSlider()"
+    picture = f'import base64\ndisplay({{"image/png": base64.b64decode("{as_text(encoded(RED))}")}}, raw=True)'
     notebook = notebook_of(
         v4.new_markdown_cell("# Title", metadata={"collapsed": True}),
         code_cell("import sys\nprint(sys.executable)", metadata={"scrolled": True}),
         code_cell("assert 1 + 1 == 2", metadata={"tags": ["guard"]}),
         code_cell(widget),
         code_cell("import os\nprint(os.getcwd())"),
+        code_cell(picture, [figure_output(encoded(RED, compress_level=0), html=False)]),
     )
     notebook.metadata = {"kernelspec": {"display_name": "Another", "language": "R", "name": "another"}, "colab": {}}
     path = save(notebook, tmp_path_factory.mktemp("notebooks"))
@@ -121,12 +124,16 @@ def test_another_kernelspec_of_the_same_name_is_not_used(tmp_path, monkeypatch):
 def test_only_tags_and_hidden_sources_stay_beside_a_cell(stored):
     cells = json.loads(stored.read_text(encoding="utf-8"))["cells"]
     hidden = {"cellView": "form", "jupyter": {"source_hidden": True}}
-    assert [cell["metadata"] for cell in cells] == [{}, {}, {**hidden, "tags": ["guard"]}, {}, {}]
+    assert [cell["metadata"] for cell in cells] == [{}, {}, {**hidden, "tags": ["guard"]}, {}, {}, {}]
 
 
 def test_a_widget_is_stored_in_words_without_its_id(stored):
     assert outputs_of(stored, 3)[0]["data"] == {"text/plain": ["IntSlider(value=0)"]}
     assert "widgets" not in json.loads(stored.read_text(encoding="utf-8"))["metadata"]
+
+
+def test_storing_keeps_the_bytes_of_a_picture_with_the_same_pixels(stored):
+    assert base64.b64decode(outputs_of(stored, 5)[0]["data"]["image/png"]) == encoded(RED, compress_level=0)
 
 
 def test_storing_twice_changes_nothing(stored):
@@ -179,11 +186,12 @@ def test_pictures_are_compared_by_their_pixels():
     assert same_pixels(encoded(PIXELS), encoded(PIXELS, compress_level=1))
     assert not same_pixels(encoded(PIXELS), encoded(other))
     assert not same_pixels(encoded(PIXELS), encoded(PIXELS[:-1]))
-    assert not same_pixels(encoded(PIXELS), encoded(PIXELS.transpose(1, 0, 2).copy()))
+    assert not same_pixels(encoded(PIXELS), encoded(PIXELS.reshape(60, 40, 3)))
 
 
 def test_two_palettes_are_compared_by_their_colours():
-    one, two = np.zeros((4, 4, 3), np.uint8), np.full((4, 4, 3), 255, np.uint8)
+    one = np.zeros((4, 4, 3), np.uint8)
+    two = np.full((4, 4, 3), 255, np.uint8)
 
     def palette_file(pixels):
         file = io.BytesIO()
@@ -224,8 +232,10 @@ def test_a_picture_stored_before_without_html_gives_its_bytes_to_the_html():
 
 
 def test_pictures_are_found_by_the_id_of_their_cell_then_by_their_order():
-    small, large = encoded(PIXELS[:20]), encoded(PIXELS)
-    small_again, large_again = encoded(PIXELS[:20], compress_level=1), encoded(PIXELS, compress_level=1)
+    small = encoded(PIXELS[:20])
+    large = encoded(PIXELS)
+    small_again = encoded(PIXELS[:20], compress_level=1)
+    large_again = encoded(PIXELS, compress_level=1)
     printed = v4.new_output("stream", name="stdout", text="text")
     before = notebook_of(code_cell(id="a", outputs=[figure_output(small), figure_output(large)]))
     moved = code_cell(id="a", outputs=[printed, figure_output(small_again), figure_output(large_again)])
@@ -244,7 +254,8 @@ def test_a_cell_with_a_new_id_is_found_by_its_place():
 
 def test_the_picture_of_the_readme_is_written_only_if_its_pixels_change(tmp_path):
     path = tmp_path / "picture.jpg"
-    old, same = encoded(PIXELS, "jpeg"), encoded(PIXELS, "jpeg", optimize=True)
+    old = encoded(PIXELS, "jpeg")
+    same = encoded(PIXELS, "jpeg", optimize=True)
     other = encoded(255 - PIXELS, "jpeg")
     update(path, old)
     assert path.read_bytes() == old

@@ -569,7 +569,7 @@ def minutes_are_honest(notebook: Notebook) -> Iterator[str]:
     row = next(filter(None, stated), None)
     if table and row is None:
         yield "the table has no row that begins with Minutes and states a number"
-    if row and abs(int(row.group(1)) - counted) > 500:
+    if row and abs(int(row.group(1)) - counted) > MINUTES_OFF:
         yield f"the table says {row.group(1)} minutes; words, lines, figures and exercises come to {counted:.0f}"
 
 

@@ -1,4 +1,4 @@
-"""What two processes do in tests/training/test_distributed.py: run under torchrun, each writes what it found into a file.
+"""What two processes do in tests/training/test_distributed.py: under torchrun, each writes into a file what it found.
 
 torchrun --nproc-per-node=2 tests/support/two_processes.py everything FOLDER
 """

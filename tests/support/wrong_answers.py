@@ -338,7 +338,7 @@ WRONG_ANSWERS: dict[tuple[str, str], list[tuple[str, str]]] = {
             "this is IoU as a loss",
         ),
     ],
-    ("05_loss", "momentum"): [
+    ("06_optimizer", "momentum"): [
         (
             "def my_momentum(weight, gradients, lr, momentum):\n    return weight - lr * sum(gradients)",
             "SGD without momentum",
@@ -369,6 +369,43 @@ WRONG_ANSWERS: dict[tuple[str, str], list[tuple[str, str]]] = {
             "        velocity = momentum * velocity + gradient\n"
             "    return weight",
             "a step late",
+        ),
+    ],
+    ("06_optimizer", "schedule_distance"): [
+        ("def my_distance(lr, steps, warmup):\n    return lr * steps", "a constant rate"),
+        (
+            "def my_distance(lr, steps, warmup):\n"
+            "    rise = sum(0.01 + 0.99 * step / warmup for step in range(warmup))\n"
+            "    fall = sum(1 - step / (steps - warmup) for step in range(steps - warmup))\n"
+            "    return lr * (rise + fall)",
+            "the fall is a straight line",
+        ),
+        (
+            "def my_distance(lr, steps, warmup):\n"
+            "    rise = sum(step / warmup for step in range(warmup))\n"
+            "    fall = sum((1 - step / (steps - warmup)) ** 0.9 for step in range(steps - warmup))\n"
+            "    return lr * (rise + fall)",
+            "the rise begins at 0",
+        ),
+        (
+            "def my_distance(lr, steps, warmup):\n"
+            "    rise = sum(0.01 + 0.99 * (step + 1) / warmup for step in range(warmup))\n"
+            "    fall = sum((1 - step / (steps - warmup)) ** 0.9 for step in range(steps - warmup))\n"
+            "    return lr * (rise + fall)",
+            "the rise is a step early",
+        ),
+        (
+            "def my_distance(lr, steps, warmup):\n"
+            "    rise = sum(0.01 + 0.99 * step / warmup for step in range(warmup))\n"
+            "    fall = sum((1 - step / steps) ** 0.9 for step in range(steps - warmup))\n"
+            "    return lr * (rise + fall)",
+            "one of all steps",
+        ),
+        (
+            "def my_distance(lr, steps, warmup):\n"
+            "    left = steps - warmup\n"
+            "    return [lr * (1 - step / left) ** 0.9 for step in range(left)]",
+            "Sum up the rates",
         ),
     ],
     ("07_training_loop", "gradient"): [
@@ -591,7 +628,146 @@ WRONG_ANSWERS: dict[tuple[str, str], list[tuple[str, str]]] = {
             "not the last one",
         ),
     ],
-    ("09_when_to_stop", "safe_save"): [
+    ("09_when_to_stop", "least_patience"): [
+        (
+            "def my_least_patience(scores, lost):\n"
+            "    best, worse, longest = -1, 0, 0\n"
+            "    for score in scores:\n"
+            "        if score > best:\n"
+            "            best, worse = score, 0\n"
+            "        else:\n"
+            "            worse += 1\n"
+            "        longest = max(longest, worse)\n"
+            "        if best >= max(scores) - lost:\n"
+            "            return longest",
+            "one too few",
+        ),
+        (
+            "def my_least_patience(scores, lost):\n"
+            "    best, best_epoch, patience = -1, 0, 1\n"
+            "    for epoch, score in enumerate(scores, 1):\n"
+            "        if score > best:\n"
+            "            patience = max(patience, epoch - best_epoch)\n"
+            "            best, best_epoch = score, epoch\n"
+            "    return patience",
+            "A little may be",
+        ),
+        ("def my_least_patience(scores, lost):\n    return scores.index(max(scores)) + 1", "the epoch itself"),
+        (
+            "def my_least_patience(scores, lost):\n"
+            "    best, worse, longest = -1, 0, 0\n"
+            "    for score in scores:\n"
+            "        worse = 0 if score > best else worse + 1\n"
+            "        best = max(best, score)\n"
+            "        longest = max(longest, worse)\n"
+            "    return longest + 1",
+            "leave them out",
+        ),
+        (
+            "def my_least_patience(scores, lost):\n"
+            "    falls, longest = 0, 0\n"
+            "    for before, score in zip(scores, scores[1 : scores.index(max(scores)) + 1]):\n"
+            "        falls = falls + 1 if score < before else 0\n"
+            "        longest = max(longest, falls)\n"
+            "    return longest + 1",
+            "not with the one before",
+        ),
+    ],
+    ("10_checkpoints", "resume"): [
+        (
+            "def my_resume(path, model, optimizer, scheduler):\n"
+            "    if not path.exists():\n"
+            "        return 0\n"
+            "    saved = torch.load(path)\n"
+            '    model.load_state_dict(saved["model"])\n'
+            '    scheduler.load_state_dict(saved["scheduler"])\n'
+            '    torch.set_rng_state(saved["rng"])\n'
+            '    return saved["epoch"]',
+            "Adam begins with empty means",
+        ),
+        (
+            "def my_resume(path, model, optimizer, scheduler):\n"
+            "    if not path.exists():\n"
+            "        return 0\n"
+            "    saved = torch.load(path)\n"
+            '    model.load_state_dict(saved["model"])\n'
+            '    optimizer.load_state_dict(saved["optimizer"])\n'
+            '    torch.set_rng_state(saved["rng"])\n'
+            '    return saved["epoch"]',
+            "the learning rate begins anew",
+        ),
+        (
+            "def my_resume(path, model, optimizer, scheduler):\n"
+            "    if not path.exists():\n"
+            "        return 0\n"
+            "    saved = torch.load(path)\n"
+            '    model.load_state_dict(saved["model"])\n'
+            '    optimizer.load_state_dict(saved["optimizer"])\n'
+            '    scheduler.load_state_dict(saved["scheduler"])\n'
+            '    return saved["epoch"]',
+            "dropout draws other numbers",
+        ),
+        (
+            "def my_resume(path, model, optimizer, scheduler):\n"
+            "    saved = torch.load(path)\n"
+            '    model.load_state_dict(saved["model"])\n'
+            '    optimizer.load_state_dict(saved["optimizer"])\n'
+            '    scheduler.load_state_dict(saved["scheduler"])\n'
+            '    torch.set_rng_state(saved["rng"])\n'
+            '    return saved["epoch"]',
+            "there is no file yet",
+        ),
+        (
+            "def my_resume(path, model, optimizer, scheduler):\n"
+            "    if not path.exists():\n"
+            "        return 0\n"
+            "    saved = torch.load(path)\n"
+            '    model.load_state_dict(saved["model"])\n'
+            '    optimizer.load_state_dict(saved["optimizer"])\n'
+            '    scheduler.load_state_dict(saved["scheduler"])\n'
+            '    torch.set_rng_state(saved["rng"])\n'
+            '    return saved["epoch"] + 1',
+            "Give back that number",
+        ),
+    ],
+    ("10_checkpoints", "checkpoint_bytes"): [
+        (
+            "def my_bytes(model, optimizer):\n"
+            "    stored = sum(tensor.numel() for tensor in model.state_dict().values())\n"
+            "    moving = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)\n"
+            '    kept = {"adam": 2, "sgd with momentum": 1, "plain sgd": 0}[optimizer]\n'
+            "    return stored + kept * moving",
+            "each of them takes four bytes",
+        ),
+        (
+            "def my_bytes(model, optimizer):\n"
+            "    stored = sum(tensor.numel() for tensor in model.state_dict().values())\n"
+            "    moving = sum(weight.numel() for weight in model.parameters())\n"
+            '    kept = {"adam": 2, "sgd with momentum": 1, "plain sgd": 0}[optimizer]\n'
+            "    return 4 * (stored + kept * moving)",
+            "a frozen weight gets no gradient",
+        ),
+        (
+            "def my_bytes(model, optimizer):\n"
+            "    stored = sum(tensor.numel() for tensor in model.state_dict().values())\n"
+            "    moving = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)\n"
+            "    return 4 * (stored + 2 * moving)",
+            "this is what Adam needs",
+        ),
+        (
+            "def my_bytes(model, optimizer):\n"
+            '    kept = {"adam": 2, "sgd with momentum": 1, "plain sgd": 0}[optimizer]\n'
+            "    return 4 * (1 + kept) * sum(weight.numel() for weight in model.parameters())",
+            "the running means of BatchNorm are missing",
+        ),
+        (
+            "def my_bytes(model, optimizer):\n"
+            '    kept = {"adam": 2, "sgd with momentum": 1, "plain sgd": 0}[optimizer]\n'
+            "    return 4 * (1 + kept) * sum(tensor.numel() for tensor in model.state_dict().values())",
+            "running means get no gradient",
+        ),
+    ],
+    ("10_checkpoints", "safe_save"): [
         ("def my_save(path, write):\n    with open(path, 'wb') as file:\n        write(file)", "half of the new one"),
         (
             "def my_save(path, write):\n"

@@ -27,7 +27,8 @@ def test_taps_that_were_trained_are_kept():
 
 def test_the_average_lies_in_the_middle():
     torch.manual_seed(0)
-    model, other = nn.BatchNorm2d(3), nn.BatchNorm2d(3)
+    model = nn.BatchNorm2d(3)
+    other = nn.BatchNorm2d(3)
     other.running_mean += 4
     other.num_batches_tracked += 7
     before = other.state_dict()

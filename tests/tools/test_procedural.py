@@ -41,7 +41,8 @@ def test_a_solid_fits_its_square_and_has_unit_normals(solid):
 
 def test_colour_says_nothing_about_the_class():
     """The mean colours of the classes differ less than those of single pictures do: by far."""
-    sums, counts = np.zeros((procedural.NUM_CLASSES, 3)), np.zeros(procedural.NUM_CLASSES)
+    sums = np.zeros((procedural.NUM_CLASSES, 3))
+    counts = np.zeros(procedural.NUM_CLASSES)
     means = []
     for index in range(120):
         image, labels = procedural.picture(5, index, (45, 60))

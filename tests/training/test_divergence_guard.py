@@ -276,46 +276,52 @@ def test_after_a_stop_the_training_can_go_on():
     assert more.train_loss[-1] < first.train_loss[0]
 
 
-@pytest.mark.parametrize("place", ["loading", "forward", "optimizer", "validation", "on_epoch"])
+def interrupt_after(calls: int):
+    """A function that raises KeyboardInterrupt once: when it is called once more than so many times."""
+    left = [calls]
+
+    def call(*_, **__):
+        left[0] -= 1
+        if left[0] == -1:
+            raise KeyboardInterrupt
+
+    return call
+
+
+class Calling:
+    """Batches that call a function before each of them, in every epoch."""
+
+    def __init__(self, given, function):
+        self.given, self.function = given, function
+
+    def __iter__(self):
+        for batch in self.given:
+            self.function()
+            yield batch
+
+
+# Where the interrupt comes -> after how many calls: in the second epoch, whose training has three batches, and whose
+# validation has one.
+PLACES = {"loading": 4, "forward": 5, "optimizer": 4, "validation": 1, "on_epoch": 0}
+
+
+@pytest.mark.parametrize("place", PLACES)
 def test_the_kernel_may_be_interrupted_anywhere(place):
-    model, counts = new_model(), {"forward": 0, "loading": 0}
+    model = new_model()
     optimizer = make_optimizer(model, "adam", lr=0.05)
-
-    class Interrupted:
-        def __init__(self, given, when):
-            self.given, self.when = given, when
-
-        def __iter__(self):
-            counts["loading"] += 1
-            if self.when and counts["loading"] == 2:
-                yield self.given[0]
-                raise KeyboardInterrupt
-            yield from self.given
-
-    def in_forward(module, inputs):
-        counts["forward"] += 1
-        if counts["forward"] == 6:
-            raise KeyboardInterrupt
-
-    def in_step(*_):
-        if counts["loading"] == 2:
-            raise KeyboardInterrupt
-
-    def in_epoch(history):
-        if len(history.train_loss) == 1:
-            raise KeyboardInterrupt
-
+    interrupt = interrupt_after(PLACES[place])
+    never = interrupt_after(1000)
     if place == "forward":
-        model.register_forward_pre_hook(in_forward)
+        model.register_forward_pre_hook(interrupt)
     if place == "optimizer":
-        optimizer.register_step_post_hook(in_step)
-    train, validation = Interrupted(batches(3), place == "loading"), batches(1)
-    if place == "validation":
-        train, validation = batches(3), Interrupted(batches(2), True)
-    on_epoch = in_epoch if place == "on_epoch" else None
+        optimizer.register_step_post_hook(interrupt)
+    train = Calling(batches(3), interrupt if place == "loading" else never)
+    validation = Calling(batches(1), interrupt if place == "validation" else never)
+    on_epoch = interrupt if place == "on_epoch" else None
     history = fit(model, train, validation, make_loss("bce"), optimizer, epochs=4, device=CPU, on_epoch=on_epoch)
     assert len(history.train_loss) == len(history.validation_iou) == 1
     assert history.stopped.startswith("epoch ")
+    assert not model.training
     assert math.isfinite(evaluate(model, batches(1), make_loss("bce"), CPU).loss)
 
 

@@ -38,10 +38,13 @@ from tools.assets.stream import BLOCK, CLASS_NAMES, Stream, read_scene, to_tenso
 # and they teach most of it. The last part is at the size that the lessons use.
 STAGES = ((0.0, (160, 208), 16), (0.75, (240, 320), 8))
 HELD_OUT_EVERY = 30  # of the scenes, this one is never trained on
-WARMUP, DECAY = 0.03, 0.55  # shares of the budget at which the learning rate stops rising and begins to fall
-PEAK_LR, WEIGHT_DECAY = 1.5e-3, 0.02
+WARMUP = 0.03  # shares of the budget at which the learning rate stops rising and begins to fall
+DECAY = 0.55
+PEAK_LR = 1.5e-3
+WEIGHT_DECAY = 0.02
 EPOCH = 3840 * 160 * 208  # pixels between two log lines; pictures an epoch = EPOCH / pixels of one
-TRAIN_SEED, HELD_OUT_SEED = 1, 2
+TRAIN_SEED = 1
+HELD_OUT_SEED = 2
 
 
 def rate(share: float) -> float:
@@ -117,9 +120,11 @@ def main() -> None:
     )
     args = parser.parse_args()
 
-    rank, processes = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))  # torchrun sets them
+    rank = int(os.environ.get("RANK", 0))  # torchrun sets them
+    processes = int(os.environ.get("WORLD_SIZE", 1))
     torch.manual_seed(rank)
-    device, criterion = torch.device("cpu"), make_loss("cross_entropy")
+    device = torch.device("cpu")
+    criterion = make_loss("cross_entropy")
     model = build_deeplab(num_classes=len(CLASS_NAMES), weights=None, verbose=False)
     optimizer = make_optimizer(model, "adamw", lr=PEAK_LR, weight_decay=WEIGHT_DECAY)
     state = {"drawn": 0, "shown": 0, "scenes": 0, "steps": 0, "seconds": 0.0, "earlier": 0.0, "sizes": []}
@@ -150,14 +155,15 @@ def main() -> None:
         held_out_pictures["path-traced"] = [to_tensors(*read_scene(path)) for path in kept]
 
     while not args.export and state["seconds"] < args.minutes * 60:
-        begin, share = time.monotonic(), state["seconds"] / (args.minutes * 60)
+        begin = time.monotonic()
+        share = state["seconds"] / (args.minutes * 60)
         _, size, batch_size = next(stage for stage in reversed(STAGES) if share >= stage[0])
         for group in optimizer.param_groups:
             group["lr"] = PEAK_LR * rate(share)
         count = (
             EPOCH // (size[0] * size[1]) // (10 if scenes else 2) // processes // BLOCK * BLOCK
         )  # see Stream's shares
-        stream = Stream(state["drawn"] + rank * count, count, size, TRAIN_SEED, scenes)
+        stream = Stream(state["drawn"] + rank * count, count, size, TRAIN_SEED, scenes=scenes)
         loader = DataLoader(stream, batch_size // processes, num_workers=1, drop_last=True, prefetch_factor=6)
         loss = train_one_epoch(shared, loader, criterion, optimizer, device)
         seconds = torch.tensor(time.monotonic() - begin)

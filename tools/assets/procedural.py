@@ -35,8 +35,10 @@ def _blur(plane: Array, radius: float) -> Array:
 @functools.cache
 def _noise_bank() -> Array:
     """Returns (24, 256, 256) float32 tiles in [0, 1]: noise from coarse to fine, every third one streaked like wood."""
-    rng, size = np.random.default_rng(2024), 256
-    fy, fx = np.fft.fftfreq(size)[:, None] * size, np.fft.rfftfreq(size)[None] * size
+    rng = np.random.default_rng(2024)
+    size = 256
+    fy = np.fft.fftfreq(size)[:, None] * size
+    fx = np.fft.rfftfreq(size)[None] * size
     tiles = []
     for i in range(24):
         stretch = (1, 1, 10)[i % 3]
@@ -49,11 +51,13 @@ def _noise_bank() -> Array:
 def _pattern(rng: Rng, u: Array, v: Array) -> Array:
     """Returns a random pattern in [0, 1] over the coordinates (u, v), in which a solid is about 1 wide."""
     bank = _noise_bank()
-    scale, (du, dv) = 2 ** rng.uniform(4.5, 7.5), rng.uniform(0, 256, 2)
+    scale = 2 ** rng.uniform(4.5, 7.5)
+    (du, dv) = rng.uniform(0, 256, 2)
     noise = bank[
         rng.integers(len(bank)), (v * scale + dv).astype(np.int32) & 255, (u * scale + du).astype(np.int32) & 255
     ]
-    kind, f = rng.integers(7), 2 ** rng.uniform(0.8, 3.4)
+    kind = rng.integers(7)
+    f = 2 ** rng.uniform(0.8, 3.4)
     if kind == 0:  # stripes, bent by noise
         return np.clip(0.5 + rng.uniform(0.6, 4) * np.sin(6.28 * f * (u + rng.uniform(0, 0.3) * noise)), 0, 1)
     if kind == 1:  # checks
@@ -80,7 +84,8 @@ def _colour(rng: Rng, near: Array | None = None) -> Array:
 
 def _albedo(rng: Rng, u: Array, v: Array, near: Array | None) -> Array:
     """Returns the colours (3, h, w) of a surface: two colours mixed by a pattern, at times faint."""
-    one, two = _colour(rng, near), _colour(rng, near)
+    one = _colour(rng, near)
+    two = _colour(rng, near)
     if rng.random() < 0.5:  # most real things are of one hue, lighter and darker
         two = np.clip(one * rng.uniform(0.4, 1.8), 0, 1)
     return one[:, None, None] + (two - one)[:, None, None] * (_pattern(rng, u, v) * rng.choice([0.25, 0.6, 1.0]))
@@ -91,14 +96,16 @@ def _ground(rng: Rng, x: Array, y: Array, near: Array | None) -> tuple[Array, fl
     horizon = rng.uniform(-0.5, 0.5)
     depth = 1 / np.maximum(y - horizon + 0.25, 0.05)  # perspective: what is near the horizon is far away
     turn = rng.uniform(0, np.pi)
-    gu, gv = (x - 0.5) * depth, depth
+    gu = (x - 0.5) * depth
+    gv = depth
     colours = _albedo(rng, gu * np.cos(turn) + gv * np.sin(turn) + 9, gv * np.cos(turn) - gu * np.sin(turn) + 9, near)
     if horizon > 0:
         wall = _albedo(rng, x + 1, y + 1, near) * f32(rng.uniform(0.4, 1.1))
         colours = np.where(y < horizon, wall, colours)
     for _ in range(rng.integers(0, 3)):  # flat patches without shading: outlines that are no solids, and not labelled
         cx, cy, w, h, a = *rng.uniform(0, 1, 2), *rng.uniform(0.05, 0.35, 2), rng.uniform(0, np.pi)
-        px, py = (x - cx) * np.cos(a) + (y - cy) * np.sin(a), (y - cy) * np.cos(a) - (x - cx) * np.sin(a)
+        px = (x - cx) * np.cos(a) + (y - cy) * np.sin(a)
+        py = (y - cy) * np.cos(a) - (x - cx) * np.sin(a)
         power = rng.choice([1.0, 2.0, 8.0])
         patch = np.abs(px / w) ** power + np.abs(py / h) ** power < 1
         colours = np.where(patch, _albedo(rng, px / w + 2, py / w + 2, near), colours)
@@ -107,7 +114,8 @@ def _ground(rng: Rng, x: Array, y: Array, near: Array | None) -> tuple[Array, fl
 
 def _shadow(mask: Array, base: float, light: Array, soft: float) -> Array:
     """Returns the cast shadow (h, w) in [0, 1] of a solid that stands on row `base`: its outline laid on the ground."""
-    slide, lay = -light[0] / light[1], np.clip(0.5 * light[2] / light[1], -0.7, 0.7)
+    slide = -light[0] / light[1]
+    lay = np.clip(0.5 * light[2] / light[1], -0.7, 0.7)
     lay = lay if abs(lay) > 0.15 else 0.15 * (1 if light[0] > 0 else -1)
     # For the output pixel (x, y): what stands (base - y) / lay above the ground falls there, slid sideways.
     matrix = (1, slide / lay, -slide * base / lay, 0, 1 / lay, base - base / lay)
@@ -126,15 +134,20 @@ def _light(rng: Rng, x: Array, y: Array) -> Light:
     direction = unit(f32([rng.uniform(-1, 1), rng.uniform(0.4, 1.2), rng.uniform(-0.4, 0.9)]))
     key = f32(np.exp(rng.normal(0, 0.12, 3))) * f32(rng.uniform(0.6, 1.6))
     ambient = f32(np.exp(rng.normal(0, 0.12, 3))) * f32(rng.uniform(0.12, 0.6))
-    lx, ly, reach = rng.uniform(-0.2, 1.2), rng.uniform(-0.3, 1), rng.uniform(0.5, 2.5)
+    lx = rng.uniform(-0.2, 1.2)
+    ly = rng.uniform(-0.3, 1)
+    reach = rng.uniform(0.5, 2.5)
     lamp = np.exp(-((x - lx) ** 2 + (y - ly) ** 2) / reach**2)
     return Light(direction, key[:, None, None], ambient[:, None, None], lamp)
 
 
-def _lit(rng: Rng, solid, x: Array, y: Array, step: float, light: Light, near: Array | None) -> tuple[Array, Array]:
+def _lit(
+    rng: Rng, solid: Callable, x: Array, y: Array, step: float, *, light: Light, near: Array | None
+) -> tuple[Array, Array]:
     """Returns which pixels a solid covers, (h, w) bool, and the light (3, h, w) that it sends to us."""
     angle = rng.normal(0, 0.15) if solid in UPRIGHT else rng.uniform(-np.pi, np.pi)
-    c, s = f32(np.cos(angle)), f32(np.sin(angle))
+    c = f32(np.cos(angle))
+    s = f32(np.sin(angle))
     inside, n, brightness = solid(rng, c * x + s * y, c * y - s * x, step)
     n = np.stack([c * n[0] - s * n[1], s * n[0] + c * n[1], n[2]])  # back to the camera's axes
     if rng.random() < 0.25:  # a rough skin
@@ -168,13 +181,15 @@ def picture(seed: int, index: int, size: tuple[int, int] = (120, 160)) -> tuple[
     rng = np.random.default_rng((seed, index))
     height, width = size
     rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
-    x, y = columns / width, rows / width * (4 / 3)
+    x = columns / width
+    y = rows / width * (4 / 3)
     near = _colour(rng) if rng.random() < 0.2 else None
     colours, horizon = _ground(rng, x, y, near)
     light = _light(rng, x, y)
     canvas = colours * (light.ambient + light.key * max(light.direction[1], 0.3) * light.lamp)
     labels = np.zeros(size, np.uint8)
-    soft, dark = width * np.exp(rng.uniform(-5.0, -3.0)), rng.uniform(0.2, 0.9)
+    soft = width * np.exp(rng.uniform(-5.0, -3.0))
+    dark = rng.uniform(0.2, 0.9)
     shallow = rng.random() < 0.35  # depth of field: the ground, and the solids far away, are blurred
     if shallow:
         canvas = _soften(canvas, width * rng.uniform(0.003, 0.015))
@@ -186,14 +201,17 @@ def picture(seed: int, index: int, size: tuple[int, int] = (120, 160)) -> tuple[
         radius = 0.5 * width * np.exp(rng.uniform(np.log(0.11), np.log(0.62))) * (0.6 + 0.5 * foot)
         cx = width * (rng.normal(*crowd) if index % 2 else rng.uniform(0, 1))
         cy = height * foot - radius * rng.uniform(0.5, 0.9)
-        top, left = max(int(cy - radius), 0), max(int(cx - radius), 0)
-        bottom, right = min(int(cy + radius) + 2, height), min(int(cx + radius) + 2, width)
+        top = max(int(cy - radius), 0)
+        left = max(int(cx - radius), 0)
+        bottom = min(int(cy + radius) + 2, height)
+        right = min(int(cx + radius) + 2, width)
         if bottom - top < 3 or right - left < 3:
             continue
         window = np.s_[top:bottom, left:right]
-        sx, sy = (columns[window] - cx) / radius, (cy - rows[window]) / radius
+        sx = (columns[window] - cx) / radius
+        sy = (cy - rows[window]) / radius
         here = light._replace(lamp=light.lamp[window])
-        inside, lit = _lit(rng, SOLIDS[label - 1], sx, sy, 1 / radius, here, near)
+        inside, lit = _lit(rng, SOLIDS[label - 1], sx, sy, 1 / radius, light=here, near=near)
         if not inside.any():
             continue
         mask = np.zeros(size, np.float32)

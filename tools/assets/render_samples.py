@@ -108,20 +108,28 @@ def add_support(table: Table, rng, x: float, y: float) -> None:
         r = rng.uniform(0.1, 0.13)
         under = [(0, 0.004), (0, 0.004), (r * 0.62, 0.004), (r * 0.72, 0.008), (r, 0.02)]
         rim = [*under, (r, 0.021), (r * 0.7, 0.012), (r * 0.62, 0.0075), (0, 0.0075)]
-        thing = Thing([revolve(rim, plain(skin_colour, 0.15, 0.6), 160)], np.zeros((1, 3)))
-        inside, height, grid = r * 0.64, 0.0075, block((2 * r, 2 * r, 0))
+        thing = Thing([revolve(rim, plain(skin_colour, 0.15, coat=0.6), sides=160)], np.zeros((1, 3)))
+        inside = r * 0.64
+        height = 0.0075
+        grid = block((2 * r, 2 * r, 0))
         radius = np.linalg.norm(grid[:, :2], axis=1)
-        grid, flat = grid[radius < r], radius[radius < r] < inside
+        grid = grid[radius < r]
+        flat = radius[radius < r] < inside
     else:
         if kind == "board":
-            w, d, h = rng.uniform(0.2, 0.3), rng.uniform(0.15, 0.2), 0.018
-            skin = wood(rgb("#8a5a2b"), rgb("#c49a5a"), 0.05)
+            w = rng.uniform(0.2, 0.3)
+            d = rng.uniform(0.15, 0.2)
+            h = 0.018
+            skin = wood(rgb("#8a5a2b"), rgb("#c49a5a"), plank=0.05)
         else:
-            w, d, h = 0.24, 0.17, 0.003
-            skin = rng.choice([fabric, lambda c: checked_cloth(c, rgb("#efe9dc"), 0.02)])(skin_colour)
-        thing = Thing([box((w, d, h), (0, 0, h / 2), skin, h * 0.3)], np.zeros((1, 3)))
+            w = 0.24
+            d = 0.17
+            h = 0.003
+            skin = rng.choice([fabric, lambda c: checked_cloth(c, rgb("#efe9dc"), size=0.02)])(skin_colour)
+        thing = Thing([box((w, d, h), (0, 0, h / 2), skin, bevel=h * 0.3)], np.zeros((1, 3)))
         thing.matrix = Euler((0, 0, rng.uniform(-0.6, 0.6))).to_matrix().to_4x4()
-        height, grid = h, block((w, d, 0)) @ np.array(thing.matrix.to_3x3()).T
+        height = h
+        grid = block((w, d, 0)) @ np.array(thing.matrix.to_3x3()).T
         flat = np.ones(len(grid), bool)
     cells = np.floor((grid[:, :2] + (x, y)) / CELL).astype(int)
     table.block(map(tuple, cells[~flat].tolist()))
@@ -134,11 +142,14 @@ def add_light(kind: str, rng, azimuth: float) -> None:
 
     def lamp(shape, energy, colour, place, size=0.3):
         data = bpy.data.lights.new("light", shape)
-        data.energy, data.color = energy, colour
+        data.energy = energy
+        data.color = colour
         if shape == "SUN":
             data.angle = size
         elif shape == "AREA":
-            data.shape, data.size, data.size_y = "RECTANGLE", size, size * 1.3
+            data.shape = "RECTANGLE"
+            data.size = size
+            data.size_y = size * 1.3
         else:
             data.shadow_soft_size = size
         item = bpy.data.objects.new("light", data)
@@ -152,7 +163,8 @@ def add_light(kind: str, rng, azimuth: float) -> None:
         kind, rng.uniform(0.5, 1.0)
     )
     toward = Vector((cos(side) * cos(height), sin(side) * cos(height), sin(height)))
-    sky, strength = (0.75, 0.85, 1.0), 0.35
+    sky = (0.75, 0.85, 1.0)
+    strength = 0.35
     if kind in ("noon", "dapple", "evening"):
         colour = (1.0, 0.7, 0.42) if kind == "evening" else (1.0, 0.93, 0.82)
         lamp("SUN", 6.0, colour, toward * 3, radians(0.8))
@@ -166,7 +178,8 @@ def add_light(kind: str, rng, azimuth: float) -> None:
         strength = 0.5
     else:
         lamp("POINT", 18.0, (1.0, 0.7, 0.45), toward * rng.uniform(0.7, 1.1), 0.06)
-        sky, strength = (0.5, 0.6, 1.0), rng.uniform(0.03, 0.1)
+        sky = (0.5, 0.6, 1.0)
+        strength = rng.uniform(0.03, 0.1)
     world = bpy.data.worlds.new("world")
     bpy.context.scene.world = world
     world.use_nodes = True
@@ -178,16 +191,18 @@ def add_gobo(kind: str, rng, toward: Vector) -> None:
     """What stands between sun and table: the bars of a window, or leaves."""
     frame = toward.to_track_quat("Z", "Y").to_matrix().to_4x4()
     spin = Matrix.Rotation(rng.normal(0, 0.15), 4, "Z")
-    skin, items = plain((0.1, 0.1, 0.1)), []
+    skin = plain((0.1, 0.1, 0.1))
+    items = []
     if kind == "dapple":
         for x, y in rng.uniform(-0.5, 0.5, (70, 2)):
             size = (rng.uniform(0.03, 0.07), rng.uniform(0.02, 0.05), 0.001)
-            items.append(box(size, (x, y, rng.uniform(0, 0.3)), skin, 0))
+            items.append(box(size, (x, y, rng.uniform(0, 0.3)), skin, bevel=0))
     else:
-        pane, shift = rng.uniform(0.22, 0.4), rng.uniform(-0.15, 0.15, 2)
+        pane = rng.uniform(0.22, 0.4)
+        shift = rng.uniform(-0.15, 0.15, 2)
         for k in range(-3, 4):
-            items.append(box((0.035, 3, 0.02), ((k + 0.5) * pane + shift[0], 0, 0), skin, 0))
-            items.append(box((3, 0.03, 0.02), (0, (k + 0.5) * pane * 1.3 + shift[1], 0), skin, 0))
+            items.append(box((0.035, 3, 0.02), ((k + 0.5) * pane + shift[0], 0, 0), skin, bevel=0))
+            items.append(box((3, 0.03, 0.02), (0, (k + 0.5) * pane * 1.3 + shift[1], 0), skin, bevel=0))
     for item in items:
         item.matrix_world = Matrix.Translation(toward * 1.4) @ frame @ spin
         item.visible_camera = item.visible_diffuse = item.visible_glossy = False
@@ -215,12 +230,13 @@ def build(index: int) -> None:
     count = int(np.clip(rng.integers(len(mix), 6) + (rng.random() < 0.25) * 2, len(mix), 7))
     banana_share = mix.count("B") / len(mix)
     frame = rng.uniform(0.2, 0.27) + 0.016 * count + 0.05 * banana_share  # metres that the picture is wide
-    right, forward = np.array([-sin(azimuth), cos(azimuth)]), -np.array([cos(azimuth), sin(azimuth)])
+    right = np.array([-sin(azimuth), cos(azimuth)])
+    forward = -np.array([cos(azimuth), sin(azimuth)])
 
-    top = box((2.4, 1.9, 0.04), (0, 0, 0), table_material(plan(index, 22, TABLES), rng), 0.004)
+    top = box((2.4, 1.9, 0.04), (0, 0, 0), table_material(plan(index, 22, TABLES), rng), bevel=0.004)
     back = rng.uniform(0.22, 0.6)
     top.matrix_world = Matrix.Translation((rng.normal(0, 0.3), back - 0.95, -0.02))
-    wall = box((6, 4, 0.02), (0, 0, -0.01), wall_material(plan(index, 33, WALLS), rng), 0)
+    wall = box((6, 4, 0.02), (0, 0, -0.01), wall_material(plan(index, 33, WALLS), rng), bevel=0)
     gap = rng.choice([0.0, rng.uniform(0.1, 0.6)])
     wall.matrix_world = Matrix.Translation((0, back + gap, 0)) @ Matrix.Rotation(pi / 2, 4, "X")
 
@@ -230,12 +246,19 @@ def build(index: int) -> None:
     makers = {"A": apple, "L": lemon, "B": bananas}
     depth = 0.75 / max(0.45, sin(elevation)) ** 0.5
     order = list(mix) + list(rng.choice(list(mix), count - len(mix)))
-    where = lambda: (rng.normal(0, 0.24) * frame, rng.normal(0, 0.2) * frame * depth)  # noqa: E731
-    scatter(table, rng, [makers[k] for k in order], where, right, forward)
-    where = lambda: (rng.uniform(-0.6, 0.6) * frame, rng.uniform(0.2, 0.95) * frame)  # noqa: E731
-    scatter(table, rng, draw_some(rng, TALL), where, right, forward)
-    where = lambda: (rng.uniform(-0.5, 0.5) * frame, rng.uniform(-0.35, 0.6) * frame)  # noqa: E731
-    scatter(table, rng, draw_some(rng, SMALL), where, right, forward)
+
+    def near_the_middle() -> tuple[float, float]:
+        return rng.normal(0, 0.24) * frame, rng.normal(0, 0.2) * frame * depth
+
+    def behind() -> tuple[float, float]:
+        return rng.uniform(-0.6, 0.6) * frame, rng.uniform(0.2, 0.95) * frame
+
+    def anywhere() -> tuple[float, float]:
+        return rng.uniform(-0.5, 0.5) * frame, rng.uniform(-0.35, 0.6) * frame
+
+    scatter(table, rng, [makers[k] for k in order], near_the_middle, right=right, forward=forward)
+    scatter(table, rng, draw_some(rng, TALL), behind, right=right, forward=forward)
+    scatter(table, rng, draw_some(rng, SMALL), anywhere, right=right, forward=forward)
 
     add_light(plan(index, 44, LIGHTS), rng, azimuth)
     add_camera(rng, index, azimuth, elevation, frame)
@@ -247,7 +270,7 @@ def draw_some(rng, shares) -> list:
     return [makers[k] for k in rng.choice(len(makers), rng.integers(1, 4), p=weights)]
 
 
-def scatter(table: Table, rng, makers, draw, right, forward) -> None:
+def scatter(table: Table, rng, makers, draw, *, right, forward) -> None:
     """Puts one thing of each maker where `draw` says, in camera-aligned metres, until it finds room."""
     for make in makers:
         thing = make(rng)
@@ -263,7 +286,9 @@ def scatter(table: Table, rng, makers, draw, right, forward) -> None:
 def add_camera(rng, index: int, azimuth: float, elevation: float, frame: float) -> None:
     height, width = picture_size(index)
     data = bpy.data.cameras.new("camera")
-    data.sensor_fit, data.sensor_width, data.lens = "HORIZONTAL", 36.0, rng.uniform(30, 65)
+    data.sensor_fit = "HORIZONTAL"
+    data.sensor_width = 36.0
+    data.lens = rng.uniform(30, 65)
     distance = frame * data.lens / 36
     fruit = [np.array(item.matrix_world.translation) for item in bpy.data.objects if item.pass_index]
     centre = np.mean(fruit, axis=0) * 0.7
@@ -284,7 +309,7 @@ def add_camera(rng, index: int, azimuth: float, elevation: float, frame: float) 
 # ---------------------------------------------------------------------------------------------- the pictures
 
 
-def render(path: Path, size: tuple[int, int], samples: int, raw: bool, kind: str = "PNG") -> None:
+def render(path: Path, size: tuple[int, int], samples: int, *, raw: bool, kind: str = "PNG") -> None:
     """Renders the scene to `path`, `size` (height, width). `raw`: numbers as they are, no filter, no denoiser."""
     scene = bpy.context.scene
     scene.render.engine = "CYCLES"
@@ -296,22 +321,30 @@ def render(path: Path, size: tuple[int, int], samples: int, raw: bool, kind: str
     scene.view_settings.view_transform = "Raw" if raw else "AgX"
     scene.view_settings.look = "None" if raw else "AgX - Medium High Contrast"
     cycles = scene.cycles
-    cycles.samples, cycles.use_adaptive_sampling = samples, False
-    cycles.max_bounces, cycles.diffuse_bounces, cycles.glossy_bounces, cycles.transmission_bounces = 2, 2, 1, 0
+    cycles.samples = samples
+    cycles.use_adaptive_sampling = False
+    cycles.max_bounces = 2
+    cycles.diffuse_bounces = 2
+    cycles.glossy_bounces = 1
+    cycles.transmission_bounces = 0
     cycles.caustics_reflective = cycles.caustics_refractive = False
-    cycles.sample_clamp_indirect, cycles.blur_glossy = 4.0, 0.6
-    cycles.seed, cycles.use_auto_tile = 1, False
+    cycles.sample_clamp_indirect = 4.0
+    cycles.blur_glossy = 0.6
+    cycles.seed = 1
+    cycles.use_auto_tile = False
     cycles.use_denoising = not raw
-    cycles.denoiser, cycles.denoising_prefilter = "OPENIMAGEDENOISE", "FAST"
+    cycles.denoiser = "OPENIMAGEDENOISE"
+    cycles.denoising_prefilter = "FAST"
     cycles.denoising_input_passes = "RGB_ALBEDO_NORMAL"
-    cycles.pixel_filter_type, cycles.filter_width = "BLACKMAN_HARRIS", 0.01 if raw else 1.5
+    cycles.pixel_filter_type = "BLACKMAN_HARRIS"
+    cycles.filter_width = 0.01 if raw else 1.5
     bpy.ops.render.render(write_still=True)
 
 
 def expose(folder: Path, size: tuple[int, int]) -> None:
     """Sets the exposure as a camera does: by metering a very small picture."""
     path = folder / "meter.exr"
-    render(path, (size[0] // 12, size[1] // 12), 6, False, "OPEN_EXR")
+    render(path, (size[0] // 12, size[1] // 12), 6, raw=False, kind="OPEN_EXR")
     image = bpy.data.images.load(str(path))
     light = np.array(image.pixels[:]).reshape(-1, 4)[:, :3] @ (0.2126, 0.7152, 0.0722)
     level = np.exp(np.log(np.clip(light, 1e-4, None)).mean()) * 0.6 + np.percentile(light, 90) * 0.2
@@ -321,7 +354,7 @@ def expose(folder: Path, size: tuple[int, int]) -> None:
 def photograph(folder: Path, size: tuple[int, int], samples: int, seed: int) -> Image.Image:
     """The upright photograph, with the noise of a sensor and the dark corners of a lens."""
     expose(folder, size)
-    render(folder / "photo.png", size, samples, False)
+    render(folder / "photo.png", size, samples, raw=False)
     picture = np.asarray(Image.open(folder / "photo.png").convert("RGB"), np.float32)
     rng = np.random.default_rng(seed)
     y, x = np.meshgrid(np.linspace(-1, 1, size[0]), np.linspace(-1, 1, size[1]), indexing="ij")
@@ -332,7 +365,8 @@ def photograph(folder: Path, size: tuple[int, int], samples: int, seed: int) -> 
 
 def frame_fruit(scene, size: tuple[int, int]) -> None:
     """Limits the next render to the rectangle that holds the fruit: all outside it is background in any case."""
-    camera, ends = scene.camera, []
+    camera = scene.camera
+    ends = []
     focal = camera.data.lens / camera.data.sensor_width
     for item in (item for item in bpy.data.objects if item.pass_index):
         seen = np.array(camera.matrix_world.inverted() @ item.matrix_world)
@@ -341,7 +375,8 @@ def frame_fruit(scene, size: tuple[int, int]) -> None:
             return
         flat = np.stack([0.5 - focal * x / z, 0.5 - focal * y / z * size[1] / size[0]])
         ends += [flat.min(1), flat.max(1)]
-    low, high = np.clip(np.min(ends, 0) - 0.01, 0, 1), np.clip(np.max(ends, 0) + 0.01, 0, 1)
+    low = np.clip(np.min(ends, 0) - 0.01, 0, 1)
+    high = np.clip(np.max(ends, 0) + 0.01, 0, 1)
     scene.render.use_border = True
     scene.render.border_min_x, scene.render.border_min_y = low.tolist()
     scene.render.border_max_x, scene.render.border_max_y = high.tolist()
@@ -366,7 +401,7 @@ def labels(folder: Path, size: tuple[int, int]) -> tuple[Image.Image, Image.Imag
     scene.view_settings.exposure = 0
     scene.world.node_tree.nodes["Background"].inputs[1].default_value = 0
     frame_fruit(scene, size)
-    render(folder / "labels.bmp", (3 * size[0], 3 * size[1]), 1, True, "BMP")
+    render(folder / "labels.bmp", (3 * size[0], 3 * size[1]), 1, raw=True, kind="BMP")
     value = np.asarray(Image.open(folder / "labels.bmp").convert("RGB"))[..., 1]
     label = np.round(value / 80.0).astype(np.uint8)
     if np.abs(value - label * 80.0).max() > 2:
@@ -389,7 +424,9 @@ def make_scene(index: int, out: Path, size: tuple[int, int], samples: int, only:
     """Makes what is missing of scene `index`."""
     name = f"fruit_{index:03d}"
     photo, mask, classes = (out / kind / name for kind in ("images", "masks", "class_masks"))
-    photo, mask, classes = photo.with_suffix(".jpg"), mask.with_suffix(".png"), classes.with_suffix(".png")
+    photo = photo.with_suffix(".jpg")
+    mask = mask.with_suffix(".png")
+    classes = classes.with_suffix(".png")
     want_photo = only != "masks" and not photo.exists()
     want_masks = only != "images" and not (mask.exists() and classes.exists())
     if not (want_photo or want_masks):
@@ -398,7 +435,8 @@ def make_scene(index: int, out: Path, size: tuple[int, int], samples: int, only:
     build(index)
     with tempfile.TemporaryDirectory() as folder:
         if want_photo:
-            picture, exif = photograph(Path(folder), size, samples, seed_of(index)), Image.Exif()
+            picture = photograph(Path(folder), size, samples, seed_of(index))
+            exif = Image.Exif()
             if index in PORTRAIT:  # stored lying on its side, as a phone does
                 turn = Image.Transpose.ROTATE_90 if PORTRAIT[index] == 6 else Image.Transpose.ROTATE_270
                 picture = picture.transpose(turn)

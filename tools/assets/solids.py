@@ -34,7 +34,8 @@ def _from_height(h: Array, step: float) -> Array:
 
 def _rotation(rng: Rng, tilt: float = np.pi) -> Array:
     """Returns a rotation (3, 3): a spin about the upright axis, then a tilt toward us of up to `tilt` radians."""
-    a, b = rng.uniform(0, 2 * np.pi), rng.uniform(0.1, 1.0) * tilt
+    a = rng.uniform(0, 2 * np.pi)
+    b = rng.uniform(0.1, 1.0) * tilt
     spin = f32([[np.cos(a), 0, np.sin(a)], [0, 1, 0], [-np.sin(a), 0, np.cos(a)]])
     lean = f32([[1, 0, 0], [0, np.cos(b), -np.sin(b)], [0, np.sin(b), np.cos(b)]])
     return spin.T @ lean.T  # maps world to object
@@ -43,7 +44,9 @@ def _rotation(rng: Rng, tilt: float = np.pi) -> Array:
 def _ellipsoid_of(axes: Array, turn: Array, x: Array, y: Array) -> Surface:
     a = (turn[:, :2] @ np.stack([x.ravel(), y.ravel()])) / axes[:, None]
     b = turn[:, 2] / axes
-    aa, ab, bb = (a * a).sum(0) - 1, b @ a, b @ b
+    aa = (a * a).sum(0) - 1
+    ab = b @ a
+    bb = b @ b
     disc = ab * ab - aa * bb
     q = a + b[:, None] * ((np.sqrt(np.maximum(disc, 0)) - ab) / bb)
     return (disc > 0).reshape(x.shape), unit(turn.T @ (q / axes[:, None])).reshape(3, *x.shape), 1.0
@@ -67,7 +70,9 @@ def _revolved(profile, x: Array, y: Array) -> Surface:
 
 
 def spindle(rng: Rng, x: Array, y: Array, step: float) -> Surface:
-    wide, a, b = rng.uniform(0.3, 0.75), rng.uniform(1.7, 2.6), rng.uniform(0.75, 1.2)
+    wide = rng.uniform(0.3, 0.75)
+    a = rng.uniform(1.7, 2.6)
+    b = rng.uniform(0.75, 1.2)
     return _revolved(lambda t: f32(wide) * np.maximum(1 - np.abs(t) ** f32(a), 0) ** f32(b), x, y)
 
 
@@ -86,7 +91,8 @@ def _swept(points: Array, radii: Array, x: Array, y: Array) -> Surface:
     disc = rows @ p - (p[0] ** 2 + p[1] ** 2)  # (k, h * w)
     z = np.where(disc > 0, np.sqrt(np.maximum(disc, 0)) + points[:, 2:], -9)
     k = z.argmax(0)
-    c, r = points[k].T, radii[k]
+    c = points[k].T
+    r = radii[k]
     n = np.stack(
         [(p[0] - c[0]) / r, (p[1] - c[1]) / r, np.sqrt(np.maximum(np.take_along_axis(disc, k[None], 0)[0], 0)) / r]
     )
@@ -95,7 +101,8 @@ def _swept(points: Array, radii: Array, x: Array, y: Array) -> Surface:
 
 def crescent(rng: Rng, x: Array, y: Array, step: float) -> Surface:
     t = np.linspace(-1, 1, 26)
-    bend, thick = rng.uniform(0.5, 1.7), rng.uniform(0.13, 0.3)
+    bend = rng.uniform(0.5, 1.7)
+    thick = rng.uniform(0.13, 0.3)
     angle = np.pi / 2 + bend * t
     curve = np.column_stack([np.cos(angle), np.sin(angle), 0 * t]) / max(np.sin(min(bend, np.pi / 2)), 0.6)
     curve[:, 1] -= curve[:, 1].mean()
@@ -105,14 +112,16 @@ def crescent(rng: Rng, x: Array, y: Array, step: float) -> Surface:
 
 
 def ring(rng: Rng, x: Array, y: Array, step: float) -> Surface:
-    t, thick = np.linspace(0, 2 * np.pi, 44, endpoint=False), rng.uniform(0.13, 0.32)
+    t = np.linspace(0, 2 * np.pi, 44, endpoint=False)
+    thick = rng.uniform(0.13, 0.32)
     flat = rng.uniform(0.0, 1.25)
     circle = np.column_stack([np.cos(t), np.sin(t) * np.cos(flat), np.sin(t) * np.sin(flat)]) * (1 - thick)
     return _swept(f32(circle), np.full(44, thick, np.float32), x, y)
 
 
 def box(rng: Rng, x: Array, y: Array, step: float) -> Surface:
-    sides, turn = f32(rng.uniform(0.25, 0.62, 3)), _rotation(rng, 1.0)
+    sides = f32(rng.uniform(0.25, 0.62, 3))
+    turn = _rotation(rng, 1.0)
     a = (turn[:, :2] @ np.stack([x.ravel(), y.ravel()])).reshape(3, *x.shape)
     b = turn[:, 2]
     b = np.where(np.abs(b) < 1e-3, 1e-3, b)[:, None, None]
@@ -123,18 +132,24 @@ def box(rng: Rng, x: Array, y: Array, step: float) -> Surface:
 
 def cylinder(rng: Rng, x: Array, y: Array, step: float) -> Surface:
     """A can or, half of the time, an open cup."""
-    r, half, turn = rng.uniform(0.3, 0.65), rng.uniform(0.2, 0.75), _rotation(rng, 0.9)
-    a, b = turn[:, :2] @ np.stack([x.ravel(), y.ravel()]), turn[:, 2]
-    bb, ab = b[0] ** 2 + b[2] ** 2 + 1e-6, b[0] * a[0] + b[2] * a[2]
+    r = rng.uniform(0.3, 0.65)
+    half = rng.uniform(0.2, 0.75)
+    turn = _rotation(rng, 0.9)
+    a = turn[:, :2] @ np.stack([x.ravel(), y.ravel()])
+    b = turn[:, 2]
+    bb = b[0] ** 2 + b[2] ** 2 + 1e-6
+    ab = b[0] * a[0] + b[2] * a[2]
     disc = ab**2 - bb * (a[0] ** 2 + a[2] ** 2 - r * r)
     root = np.sqrt(np.maximum(disc, 0))
-    near, far = (-ab + root) / bb, (-ab - root) / bb
+    near = (-ab + root) / bb
+    far = (-ab - root) / bb
     up = b[1] if abs(b[1]) > 1e-3 else 1e-3
     cap = (np.sign(up) * half - a[1]) / up
     z = np.minimum(near, cap)
     q = a + b[:, None] * z
     radial = np.stack([q[0], 0 * z, q[2]]) / r
-    lid, gain = cap < near, 1.0
+    lid = cap < near
+    gain = 1.0
     n = np.where(lid, f32([0, np.sign(up), 0])[:, None], radial)
     if rng.random() < 0.5:  # an open cup: through its mouth we see the inner wall behind, turned toward us
         rho = np.sqrt(q[0] ** 2 + q[2] ** 2) / r
@@ -149,7 +164,9 @@ def cylinder(rng: Rng, x: Array, y: Array, step: float) -> Surface:
 def cone(rng: Rng, x: Array, y: Array, step: float) -> Surface:
     """A cone, or a pyramid of three to six sides."""
     smooth = rng.random() < 0.6
-    sides, turn, wide = 18 if smooth else rng.integers(3, 7), _rotation(rng, 0.8), rng.uniform(0.4, 0.8)
+    sides = 18 if smooth else rng.integers(3, 7)
+    turn = _rotation(rng, 0.8)
+    wide = rng.uniform(0.4, 0.8)
     t = np.arange(sides) * 2 * np.pi / sides
     lean = np.hypot(1.7, wide)
     planes = np.column_stack([np.cos(t) * 1.7, np.full(sides, wide), np.sin(t) * 1.7]) / lean
@@ -159,7 +176,8 @@ def cone(rng: Rng, x: Array, y: Array, step: float) -> Surface:
     world[np.abs(world[:, 2]) < 1e-3, 2] = 1e-3
     z = (d[:, None] - world[:, :2] @ np.stack([x.ravel(), y.ravel()])) / world[:, 2:]
     front = world[:, 2] > 0
-    near, far = z[front].min(0), z[~front].max(0) if (~front).any() else np.full(x.size, -9, np.float32)
+    near = z[front].min(0)
+    far = z[~front].max(0) if (~front).any() else np.full(x.size, -9, np.float32)
     face = np.flatnonzero(front)[z[front].argmin(0)]
     n = world[face].T
     if smooth:
@@ -171,7 +189,8 @@ def cone(rng: Rng, x: Array, y: Array, step: float) -> Surface:
 
 def star(rng: Rng, x: Array, y: Array, step: float) -> Surface:
     """A thick flat star: its face, and the side that its thickness shows."""
-    points, depth = rng.integers(4, 8), rng.uniform(0.35, 0.6)
+    points = rng.integers(4, 8)
+    depth = rng.uniform(0.35, 0.6)
     shift = rng.uniform(-0.2, 0.2, 2)
     turn = rng.uniform(0, 2 * np.pi)
 
@@ -188,7 +207,9 @@ def star(rng: Rng, x: Array, y: Array, step: float) -> Surface:
 
 def leaf(rng: Rng, x: Array, y: Array, step: float) -> Surface:
     """A thin flat leaf, folded along its middle, with veins."""
-    wide, b, curl = rng.uniform(0.2, 0.5), rng.uniform(0.7, 1.3), rng.uniform(-0.25, 0.25)
+    wide = rng.uniform(0.2, 0.5)
+    b = rng.uniform(0.7, 1.3)
+    curl = rng.uniform(-0.25, 0.25)
     v = y - curl * (1 - x * x)
     edge = wide * np.maximum(1 - x * x, 0) ** b * (1 - 0.35 * x)
     vein = np.sin(rng.uniform(14, 26) * (x - np.abs(v)))
@@ -199,7 +220,8 @@ def leaf(rng: Rng, x: Array, y: Array, step: float) -> Surface:
 
 def dimpled(rng: Rng, x: Array, y: Array, step: float) -> Surface:
     """A round body with a dent on top that shows as a cusp in the outline or, tilted to us, as a shaded pit."""
-    theta, tilt = np.arctan2(x, y), rng.uniform(0, 0.6)
+    theta = np.arctan2(x, y)
+    tilt = rng.uniform(0, 0.6)
     r = 0.97 - rng.uniform(0.12, 0.4) * (1 - tilt) * np.exp(-np.abs(theta) / rng.uniform(0.25, 0.6))
     r = r * (1 - rng.uniform(0, 0.22) * (0.5 - 0.5 * np.cos(theta)) * np.abs(np.sin(theta / 2 + 0.6)))
     rho = np.hypot(x, y) / r
@@ -223,7 +245,8 @@ def blob(rng: Rng, x: Array, y: Array, step: float) -> Surface:
 def cloth(rng: Rng, x: Array, y: Array, step: float) -> Surface:
     """A sheet with folds and no rounding at its rim."""
     c = rng.uniform(0, np.pi)
-    u, v = x * np.cos(c) + y * np.sin(c), y * np.cos(c) - x * np.sin(c)
+    u = x * np.cos(c) + y * np.sin(c)
+    v = y * np.cos(c) - x * np.sin(c)
     h = sum(rng.uniform(0.02, 0.14) * np.sin(u * f + v * rng.uniform(-3, 3) + rng.uniform(0, 6)) for f in (3, 6, 11))
     rim = np.maximum(np.abs(x), np.abs(y) * rng.uniform(1, 1.8)) + 0.6 * h
     return np.where(rng.random() < 0.5, rim, _wavy(rng, x, y, 1.0)) < 0.9, _from_height(f32(h), step), 1.0

@@ -11,7 +11,7 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from seglib.data.normalization import normalize
 from tools.assets import procedural
-from tools.assets.render_pretraining import CLASS_NAMES as SCENE_CLASS_NAMES
+from tools.assets.scene_classes import CLASS_NAMES as SCENE_CLASS_NAMES
 
 CLASS_NAMES = (*procedural.CLASS_NAMES, *(f"{name} (scene)" for name in SCENE_CLASS_NAMES[1:]))  # one background
 BLOCK = 64  # procedural pictures that are drawn together, and shown together with their altered copies and with scenes
@@ -40,11 +40,16 @@ class Stream(IterableDataset):
         count: int,
         size: tuple[int, int],
         seed: int,
+        *,
         scenes: Sequence[Path] = (),
         scenes_share: float = 0.8,
         alter: bool = True,
     ):
-        self.start, self.count, self.size, self.seed, self.alter = start, count, size, seed, alter
+        self.start = start
+        self.count = count
+        self.size = size
+        self.seed = seed
+        self.alter = alter
         self.scenes = scenes
         self.ratio = scenes_share / (1 - scenes_share) if scenes else 0.0
 
@@ -78,8 +83,10 @@ def _part_of_scene(rng: np.random.Generator, path: Path, size: tuple[int, int]) 
     """
     image, labels = map(Image.fromarray, read_scene(path))
     part = min(1.0, size[1] / image.width / rng.uniform(0.7, 1.4))
-    width, height = image.width * part, image.height * part
-    left, top = rng.uniform(0, image.width - width), rng.uniform(0, image.height - height)
+    width = image.width * part
+    height = image.height * part
+    left = rng.uniform(0, image.width - width)
+    top = rng.uniform(0, image.height - height)
     where = {"size": size[::-1], "box": (left, top, left + width, top + height)}
     pair = (
         np.asarray(image.resize(resample=Image.Resampling.BILINEAR, **where)),

@@ -16,8 +16,8 @@ from seglib.errors import SegError
 
 PLAIN_WIDTH = 100
 
-# Only these kinds of token get a colour. All else stays in the text's own colour, so that the HTML does not change
-# with the version of Pygments. A kind that stands above another one is looked at first.
+# Only these tokens get a colour; all else keeps the colour of the text. Finer kinds move between versions of Pygments,
+# and the stored HTML, which is compared, must not depend on them.
 KINDS = {
     Comment: "comment",
     String: "string",
@@ -47,8 +47,8 @@ CODE_STYLE = (
     " word-break: normal; overflow-wrap: break-word; overflow-wrap: anywhere"
 )
 
-# Half of a narrow window holds some 30 columns. Code of 25 without a space may be broken after an opening bracket, a
-# comma or an equals sign, and before a dot; a name of 25, where nothing else helps, after an underscore.
+# Half of a narrow window holds some 30 columns of code. A run of 25 without a space may be broken after an opening
+# bracket, a comma or an equals sign, and before a dot; a name of 25 also after an underscore.
 LONG_RUN = re.compile(r"\S{25,}")
 PUNCTUATION = re.compile(r"(?<=[(\[{,=])(?=\w)|(?<=[\w)\]])(?=\.[a-zA-Z_])")
 LONG_NAME = re.compile(r"\w{25,}")

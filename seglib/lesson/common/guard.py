@@ -1,4 +1,4 @@
-"""Owns what a lesson expects of its own results, asserted in hidden cells. Used in every notebook, see 00_start_here."""
+"""Owns what a lesson expects of its own results, which hidden cells check. Used in all notebooks, see 00_start_here."""
 
 import os
 

@@ -80,11 +80,12 @@ def leak_chart(scores: Mapping[str, Mapping[str, Sequence[float]]]) -> Figure:
         marker = "osD"[number]
         axes.plot([], [], marker, color=colour, label=kind)  # for the legend
         for position, row in enumerate(scores.values()):
-            if kind not in row:
+            ious = row.get(kind, [])
+            if not ious:
                 continue
             x = position + (number - (len(kinds) - 1) / 2) * 0.32
-            mean = float(np.mean(row[kind]))
-            axes.plot(x + np.linspace(-0.04, 0.04, len(row[kind])), row[kind], marker, color=colour, markersize=6)
+            mean = float(np.mean(ious))
+            axes.plot(x + np.linspace(-0.04, 0.04, len(ious)), ious, marker, color=colour, markersize=6)
             axes.hlines(mean, x - 0.08, x + 0.08, color=colour, linewidth=2)
             axes.text(x + 0.09, mean, f"{mean:.2f}", va="center", color=colour)
     axes.set_xticks(range(len(scores)), list(scores))

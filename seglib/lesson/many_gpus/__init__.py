@@ -1,1 +1,1 @@
-"""What only the lesson many_gpus needs."""
+"""What only the lesson 14_many_gpus needs."""

@@ -1,21 +1,35 @@
-"""Owns the words beside the training of several processes, for `annotate`. See 14_many_gpus."""
+"""Owns the words beside the command line's training, for `annotate`. See 14_many_gpus."""
 
-# A piece of one line of `seglib.train.train` -> its explanation, as in `loop_words`.
+# For each function of `seglib.cli.train`: a piece of one of its lines -> its explanation.
 TRAIN_WORDS = {
-    "if there and not options.resume": "**Nothing is lost.** A file that is there is gone on with, or left alone.",
-    "share(loaders[0], least=2)": "**Its part.** Of each batch two pictures or more, for BatchNorm; of the validation "
-    "pictures whole batches.",
-    "_chance(options.seed, 0, 0)": "**The same start.** Every process draws the same new layer.",
-    "states.require_same_training(": "**The same training.** What would change it in silence, a learning rate or another "
-    "set of pictures, is compared with the file.",
-    "history = checkpoint.resume() if": "**One after the other.** Process 0 first; the others wait for it.",
-    "replica, criterion_of_all": "**The two wrappers.** The all-reduce around the model, the exchange of outputs "
-    "around the loss. `train_one_epoch` is that of notebook 06, to the letter, and knows of neither.",
-    "_chance(options.seed, watch.epoch, rank())": "**Chance.** Decided by seed, epoch and rank: dropout differs "
+    "if exists and not options.resume:": "**Nothing is lost.** A file that is there is gone on with, or left alone.",
+    "training = build(": "**The parts.** Data, model, loss, optimizer and checkpoint, in every process.",
+    "history = resume(": "**From the file.** If there is one, every process continues from it.",
+    "run(training, history)": "**The epochs.** The same loop over epochs as in `fit`.",
+    "report(training, history)": "**The last lines.** Which epoch the file holds, and how to predict with it.",
+}
+BUILD_WORDS = {
+    "train_dataloader = shard_loader(": "**Its part.** Of each batch two pictures or more, for BatchNorm.",
+    "validation_dataloader = shard_loader(": "**Whole batches.** The validation pictures, batch by batch.",
+    "_seed(options.seed, epoch=0, process=0)": "**The same start.** Every process draws the same new layer.",
+    "checkpoint = Checkpoint(": "**What goes into the file.** The state of everything above, and the options that a "
+    "resumed training has to share.",
+}
+RESUME_WORDS = {
+    "require_same_training(": "**The same training.** What would change it in silence, a learning rate or another set "
+    "of pictures, is compared with the file.",
+    "history = checkpoint.resume() if rank() == 0": "**One after the other.** Process 0 first; the others wait for it.",
+}
+RUN_WORDS = {
+    "replica = to_ddp(": "**The first wrapper.** The all-reduce, around the model.",
+    "global_criterion = global_batch_loss(": "**The second wrapper.** The exchange of outputs, around the loss.",
+    "_seed(options.seed, guard.epoch, rank())": "**Random numbers.** Decided by seed, epoch and rank: dropout differs "
     "between processes, and a training that was stopped goes on as it would have.",
-    "average_batchnorm_statistics(model)": "**One model.** The mean of all running means, before they are used.",
-    "evaluation = evaluate_sharded(": "**The score of all.** The confusion matrices are added up.",
-    "saved = watch.epoch if checkpoint.save": "**One voice.** Process 0 saves and prints; the others go on to the next "
-    "exchange, and wait there.",
+    "return train_one_epoch_sharded(": "**One epoch.** `train_one_epoch` of notebook 07, which knows of neither "
+    "wrapper; then the mean of all running means, and of all losses.",
+    "run_epochs(": "**The loop over epochs** is that of `fit`. Only what it calls differs.",
+    "on_epoch=_save_and_print(training) if rank() == 0": "**One voice.** Process 0 saves and prints; the others go on "
+    "to the next exchange, and wait there.",
+    "evaluate_epoch=evaluate_sharded": "**The score of all.** The confusion matrices are added up.",
     "except KeyboardInterrupt:": "**Ctrl-C.** The last whole epoch is in the file, and a line says how to go on.",
 }

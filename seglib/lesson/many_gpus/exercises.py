@@ -1,4 +1,4 @@
-"""Owns the exercise checks of 14_many_gpus: a process' part of the batches, a mean of gradients, the IoU of all."""
+"""Owns the exercise checks of 14_many_gpus: the part of each process, a mean of gradients, the IoU of all."""
 
 import torch
 
@@ -7,23 +7,35 @@ from seglib.lesson.common.exercise import Attempt, NotYet, close, describe, exer
 
 @exercise
 def check_part(my_part: Attempt) -> str:
-    """Check `my_part(order, rank, processes, batch_size)`: a list of lists, this process's part of each batch."""
-    for order, processes, batch_size in (([4, 2, 0, 3, 1, 5], 2, 4), (list(range(9, -1, -1)), 2, 4), ([0, 1, 2], 3, 3)):
+    """Check `my_part(order, rank, world_size, batch_size)`: a list of lists, this process's part of each batch."""
+    for order, world_size, batch_size in (
+        ([4, 2, 0, 3, 1, 5], 2, 4),
+        (list(range(9, -1, -1)), 2, 4),
+        ([0, 1, 2], 3, 3),
+    ):
         parts = []
-        for rank in range(processes):
-            given = f"the order {order}, process {rank} of {processes}, batches of {batch_size}"
-            answer = my_part(list(order), rank, processes, batch_size, given=given)
+        for rank in range(world_size):
+            given = f"the order {order}, process {rank} of {world_size}, batches of {batch_size}"
+            answer = my_part(list(order), rank, world_size, batch_size, given=given)
             if not isinstance(answer, list | tuple) or not all(isinstance(part, list | tuple) for part in answer):
                 raise NotYet(f"a list of lists is wanted, one for each batch; this is {describe(answer)}.")
             parts.append([list(part) for part in answer])
         batches = [order[begin : begin + batch_size] for begin in range(0, len(order), batch_size)]
-        _compare(parts, batches, f"the order {order}, {processes} processes, batches of {batch_size}", batch_size)
+        _compare(parts, batches, f"the order {order}, {world_size} processes, batches of {batch_size}")
     return "Each picture once, and the batch of all is the batch of one process."
 
 
-def _compare(parts: list[list[list]], batches: list[list], given: str, batch_size: int) -> None:
-    whole, counts = sorted(sum(batches, [])), [len(part) for part in parts]
-    seen = sorted(picture for part in parts for batch in part for picture in batch)
+def _compare(parts: list[list[list]], batches: list[list], given: str) -> None:
+    """Whether the parts of all processes make these batches; typical wrong ones get a hint of their own.
+
+    Args:
+        parts: for each process its part of each batch.
+        batches: those of one process.
+        given: the arguments, in words.
+    """
+    whole = sum(batches, [])
+    seen = [picture for part in parts for batch in part for picture in batch]
+    counts = [len(part) for part in parts]
     if all(sum(part, []) == sum(parts[0], []) for part in parts) and len(parts) > 1:
         raise NotYet(f"{given}: every process gets the same pictures; rank has to make a difference.")
     if len(seen) > len(whole):
@@ -32,13 +44,14 @@ def _compare(parts: list[list[list]], batches: list[list], given: str, batch_siz
         raise NotYet(f"{given}: {len(whole) - len(seen)} pictures are seen by nobody, at an uneven end most often.")
     if any(count != len(batches) for count in counts):
         raise NotYet(f"{given}: {counts} batches; each process takes part in each of the {len(batches)} steps.")
-    for number_, batch in enumerate(batches):
-        if sorted(sum((part[number_] for part in parts), [])) != sorted(batch):
+    for step, batch in enumerate(batches):
+        shards = [part[step] for part in parts]
+        if sorted(sum(shards, [])) != sorted(batch):
             raise NotYet(
-                f"{given}: in step {number_ + 1} one process would see {batch}, and these see other pictures. Cut the "
+                f"{given}: in step {step + 1} one process would see {batch}, and these see other pictures. Cut the "
                 "order into batches first, and each batch into parts then."
             )
-        sizes = [len(part[number_]) for part in parts]
+        sizes = [len(shard) for shard in shards]
         if max(sizes) - min(sizes) > 1:
             raise NotYet(f"{given}: parts of {sizes} pictures; the others would wait for the largest.")
 
@@ -52,11 +65,12 @@ def check_weighted_mean(my_mean: Attempt) -> str:
         if answer is None:
             raise NotYet(f"{given}: one number is wanted.")
         total = sum(g * c for g, c in zip(gradients, counts, strict=True))
-        right, plain = total / sum(counts), sum(gradients) / len(gradients)
+        right = total / sum(counts)
         if close(answer, right):
             continue
         hints = {
-            plain: "that is the mean of the means, in which a picture of a small part counts more.",
+            sum(gradients)
+            / len(gradients): "that is the mean of the means, in which a picture of a small part counts more.",
             total: "that is the sum over all pictures; divide by how many there are.",
             total / len(counts): "that is divided by the processes; divide by the pictures.",
             sum(gradients): "that is the sum over the processes.",

@@ -1,4 +1,4 @@
-"""Owns the charts of 14_many_gpus: who holds what in a step, and what a larger batch does."""
+"""Owns the charts of 14_many_gpus: a training step of two processes, and what a larger batch does to the IoU."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,8 +13,10 @@ ROWS = ("zero_grad", "forward", "loss", "backward", "all-reduce", "step")
 
 
 @styled
-def who_holds_what(columns: Sequence[Sequence[str]], shared: str) -> Figure:
-    """Draw a training step of two processes as two columns of boxes, with one box across: what they exchange.
+def ddp_step_figure(columns: Sequence[Sequence[str]], shared: str) -> Figure:
+    """Draw a training step of DistributedDataParallel: a column of boxes for each of two processes.
+
+    One box lies across both, between backward and step: the all-reduce.
 
     Args:
         columns: for each process its pictures, and what it holds after each of `ROWS` but the all-reduce, in words.

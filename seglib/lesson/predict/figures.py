@@ -67,7 +67,7 @@ def mistakes_picture(predicted: Any, target: Any, image: Any, width: int = 2) ->
     picture = np.broadcast_to(grey, (*grey.shape[:2], 3)).astype(np.uint8)
     is_object = to_labels(target) != 0
     tint = 0.4 * 255 * np.array(to_rgb(SKY_BLUE))
-    picture[is_object] = (tint).astype(np.uint8)
+    picture[is_object] = (0.6 * picture[is_object] + tint).astype(np.uint8)
     for kind, where in kinds_of_mistakes(predicted, target, width).items():
         picture[where] = np.array(to_rgb(MISTAKE_COLOURS[kind])) * 255
     return picture

@@ -1,1 +1,1 @@
-"""What only the lesson silent_bugs needs."""
+"""What only the lesson 12_silent_bugs needs."""

@@ -1,28 +1,26 @@
-"""Owns a training of the plain script with one fault, measured twice, and what the checks say. See 12_silent_bugs."""
+"""Owns a training of the plain script with one fault: both its IoUs, and what the checks say. See 12_silent_bugs."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
-import torch
-from torch import nn
+from torch import Generator, nn
 from torch.utils.data import DataLoader
 
-from seglib.data.splits import Split, read_split
+from seglib.data.splits import Split
 from seglib.device import seed_everything
 from seglib.lesson.silent_bugs.bugs import script_with
 from seglib.lesson.silent_bugs.preflight import (
-    clears_gradients,
-    keeps_sides_apart,
-    learns_two_by_heart,
-    measures_alike_in_any_batches,
-    moves_every_layer,
-    prefers_its_own_masks,
-    shows_the_same_pixels,
-    switches_modes,
+    Pairs,
+    overfits_two_images,
+    own_masks_fit_best,
+    same_normalization,
+    same_score_in_any_batch_size,
+    split_has_no_overlap,
+    switches_train_and_eval,
+    updates_every_parameter,
+    zeroes_gradients,
 )
-from seglib.model import bundled_weights_path
 
 SIZE = (120, 160)  # (height, width)
 
@@ -33,56 +31,70 @@ class BugRun:
 
     model: nn.Module
     losses: list[float]
-    printed: list[float]  # after every second epoch
-    true: float | None  # at the end; None if it was trained on the pictures that it is measured on
+    printed_ious: list[float]  # after every second epoch
+    true_iou: float | None  # after the last epoch; None if the model was trained on the pictures that measure it
 
 
-def train_with_bug(bug: str | None, files: Path, seed: int = 0, epochs: int = 8, lr: float = 1e-3) -> BugRun:
+def train_with_bug(
+    bug: str | None, files: Path, split: Split, *, seed: int = 0, epochs: int = 8, lr: float = 1e-3
+) -> BugRun:
     """Train with the script, and measure at the end twice: as the script does, and as it should.
 
     Args:
         bug: of `BUGS`, or None.
-        files: a folder of `images` and `masks`, both PNG, with the stems of the samples.
+        files: a folder of `images` and `masks`, both PNG, with the stems of `split`.
+        split: which stems are trained on, and which are measured.
         seed: decides the order, the flips, dropout and the new layer.
-        epochs: each of 32 pictures in batches of 4; measured after every second one.
+        epochs: each of all training pictures, in batches of 4; measured after every second one.
         lr: of Adam.
     """
-    script, right = script_with(bug), script_with()
-    seed_everything(seed)
-    train_pairs, validation_pairs = pairs_of(script, files)
-    epoch_of = DataLoader(train_pairs, 4, shuffle=True, generator=torch.Generator().manual_seed(seed))
-    model, optimizer, schedule = script.start(lr, epochs * len(epoch_of))
-    losses, printed = [], []
-    for epoch in range(epochs):
-        losses.append(script.train_one_epoch(model, epoch_of, optimizer, schedule))
-        if epoch % 2:
-            printed.append(script.evaluate(model, validation_pairs))
-    exam = right.read_pairs(files, _split().validation, SIZE)
-    return BugRun(model, losses, printed, right.evaluate(model, exam) if keeps_sides_apart(train_pairs, exam) else None)
-
-
-def pairs_of(script: ModuleType, files: Path) -> tuple[Any, Any]:
-    """The script's training pairs and validation pairs, of the samples' split."""
-    stems = script.sides(vars(_split()))
-    return tuple(script.read_pairs(files, side, SIZE) for side in stems)
-
-
-def _split() -> Split:
-    return read_split(bundled_weights_path().parents[1] / "split.json")
-
-
-def preflight(bug: str | None, files: Path, played: BugRun) -> dict[str, bool]:
-    """What each check says of the script with this bug: True for passed."""
     script = script_with(bug)
-    train_pairs, validation_pairs = pairs_of(script, files)
+    script_without_bug = script_with()
+    seed_everything(seed)
+    train_pairs, validation_pairs = load_pairs(script, files, split)
+    dataloader = DataLoader(train_pairs, 4, shuffle=True, generator=Generator().manual_seed(seed))
+    model, optimizer, scheduler = script.build(lr, epochs * len(dataloader))
+    losses = []
+    printed_ious = []
+    for epoch in range(1, epochs + 1):
+        losses.append(script.train_one_epoch(model, dataloader, optimizer, scheduler))
+        if epoch % 2 == 0:
+            printed_ious.append(script.evaluate(model, validation_pairs))
+    right_pairs = script_without_bug.read_pairs(files, split.validation, SIZE)
+    true_iou = None
+    if split_has_no_overlap(train_pairs, right_pairs):
+        true_iou = script_without_bug.evaluate(model, right_pairs)
+    return BugRun(model, losses, printed_ious, true_iou)
+
+
+def load_pairs(script: ModuleType, files: Path, split: Split) -> tuple[Pairs, Pairs]:
+    """The training pairs and the validation pairs, as the script reads them.
+
+    Args:
+        script: of `script_with`.
+        files, split: as in `train_with_bug`.
+    """
+    train_stems, validation_stems = script.train_val_split({"train": split.train, "validation": split.validation})
+    return script.read_pairs(files, train_stems, SIZE), script.read_pairs(files, validation_stems, SIZE)
+
+
+def run_checks(bug: str | None, files: Path, split: Split, run: BugRun) -> dict[str, bool]:
+    """What each check of `preflight` says of the script with this bug: True for passed.
+
+    Args:
+        bug, files, split: as in `train_with_bug`.
+        run: what `train_with_bug` returned for the same bug; some checks need a trained model.
+    """
+    script = script_with(bug)
+    train_pairs, validation_pairs = load_pairs(script, files, split)
     seed_everything(0)
     return {
-        "gradients cleared": clears_gradients(script, train_pairs),
-        "every layer moves": moves_every_layer(script, train_pairs),
-        "modes switched": switches_modes(script, train_pairs),
-        "the same pixels": shows_the_same_pixels(script, train_pairs),
-        "sides apart": keeps_sides_apart(train_pairs, validation_pairs),
-        "any batches": measures_alike_in_any_batches(script, played.model, validation_pairs),
-        "own masks": prefers_its_own_masks(script, played.model, validation_pairs),
-        "two by heart": learns_two_by_heart(script, train_pairs),
+        "gradients cleared": zeroes_gradients(script, train_pairs),
+        "every layer moves": updates_every_parameter(script, train_pairs),
+        "modes switched": switches_train_and_eval(script, train_pairs),
+        "the same pixels": same_normalization(script, train_pairs),
+        "sides apart": split_has_no_overlap(train_pairs, validation_pairs),
+        "any batches": same_score_in_any_batch_size(script, run.model, validation_pairs),
+        "own masks": own_masks_fit_best(script, run.model, validation_pairs),
+        "two by heart": overfits_two_images(script, train_pairs),
     }

@@ -12,14 +12,18 @@ Edits = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True)
 class Bug:
-    """A fault that raises no error: each right text, which stands once in the plain script, becomes the wrong one."""
+    """A fault that raises no error.
+
+    `edits` are pairs of text, (right, wrong). The right one stands exactly once in the plain script.
+    """
 
     name: str
     words: str
     edits: Edits
 
 
-_MEASURED = 'outputs = model(normalise(images))["out"]\n        matrices'  # a line of evaluate, and not of training
+# The line of `evaluate`; the same line stands in `train_one_epoch`, before another one.
+_OUTPUTS_IN_EVALUATE = 'outputs = model(normalize(images))["out"]\n        matrices'
 BUGS = {
     bug.name: bug
     for bug in (
@@ -86,8 +90,8 @@ BUGS = {
             "The schedule counts in steps, and is called once an epoch: eight epochs of warm-up.",
             (
                 (
-                    "        schedule.step()\n        losses.append(loss.item())\n",
-                    "        losses.append(loss.item())\n    schedule.step()\n",
+                    "        scheduler.step()\n        losses.append(loss.item())\n",
+                    "        losses.append(loss.item())\n    scheduler.step()\n",
                 ),
             ),
         ),
@@ -100,12 +104,12 @@ BUGS = {
         Bug(
             "validation not normalised",
             "Training pictures are normalised, validation pictures are not.",
-            ((_MEASURED, _MEASURED.replace("normalise(images)", "images")),),
+            ((_OUTPUTS_IN_EVALUATE, _OUTPUTS_IN_EVALUATE.replace("normalize(images)", "images")),),
         ),
         Bug(
             "blue and red exchanged",
             "Validation pictures come from a library that stores blue first.",
-            ((_MEASURED, _MEASURED.replace("(images)", "(images.flip(1))")),),
+            ((_OUTPUTS_IN_EVALUATE, _OUTPUTS_IN_EVALUATE.replace("(images)", "(images.flip(1))")),),
         ),
         Bug(
             "last validation batch dropped",
@@ -132,7 +136,7 @@ BUGS = {
 
 
 def source_with(bug: str | None = None) -> str:
-    """The text of the plain script, with one of `BUGS` in it, or as it is.
+    """The source of the plain script, with one of `BUGS` in it, or as it is.
 
     Raises:
         SegError: there is no such bug, or what it changes does not stand in the script exactly once.

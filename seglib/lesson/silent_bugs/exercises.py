@@ -1,4 +1,4 @@
-"""Owns the exercise checks of 12_silent_bugs: weights that nobody moves, one evaluation, pictures on both sides."""
+"""Owns the exercise checks of 12_silent_bugs: weights that nobody moves, one evaluation, pictures in both subsets."""
 
 from typing import Any
 
@@ -12,51 +12,74 @@ from seglib.metrics import confusion_matrix, iou
 @exercise
 def check_unmoved(my_unmoved: Attempt) -> str:
     """Check `my_unmoved(model, optimizer)`: the names of the parameters that the optimizer does not hold, sorted."""
-    for replaced, frozen, wanted in (
-        (False, False, []),
-        (True, False, ["head.bias", "head.weight"]),
-        (False, True, ["backbone.weight"]),
-    ):
-        model = nn.ModuleDict({"backbone": nn.Linear(2, 2, bias=False), "head": nn.Linear(2, 1)})
-        moved = [part for name, part in model.named_parameters() if not (frozen and name == "backbone.weight")]
-        groups: list[dict[str, Any]] = [{"params": moved[:1]}, {"params": moved[1:], "lr": 0.5}]
-        optimizer = optim.SGD(groups, lr=0.1)
-        if replaced:
-            model["head"] = nn.Linear(2, 1)
-        given = {
-            (False, False): "an optimizer that holds everything, in two groups",
-            (True, False): "a model whose head was replaced after the optimizer was made",
-            (False, True): "an optimizer that was never given the backbone",
-        }[replaced, frozen]
-        compared = "tensors cannot be looked up by value: `in` compares their numbers. Compare by identity, id(weight)."
+    compared = "tensors cannot be looked up by value: `in` compares their numbers. Compare by identity, id(weight)."
+    for given, model, optimizer, wanted in _models_and_optimizers():
         result = my_unmoved(model, optimizer, given=given, hints={RuntimeError: compared})
         if isinstance(result, str) or not isinstance(result, list | tuple | set):
             raise NotYet(f"a list of names is wanted; this is {describe(result)}.")
         got = [name if isinstance(name, str) else describe(name) for name in result]
-        if got == wanted:
-            continue
-        if sorted(got) == wanted:
-            raise NotYet("the names are right, but not in a sorted list.")
-        held = sorted(name for name, _ in model.named_parameters() if name not in wanted)
-        if sorted(got) == held:
-            raise NotYet(f"given {given}, these are the names that it holds. The others are wanted.")
-        if replaced and not got:
-            raise NotYet("the new head has the same names and shapes as the old one, and is another. Compare by id.")
-        if not replaced and any(name.startswith("head") for name in got):
-            raise NotYet("an optimizer may have several groups: look into each of optimizer.param_groups.")
-        raise NotYet(f"given {given}, {wanted} is wanted, and {got} came out.")
+        if got != wanted:
+            all_names = [name for name, _ in model.named_parameters()]
+            raise NotYet(_hint_for_names(got, wanted, all_names, given))
     return "Whoever is not in a group stays where it is."
 
 
-class _Listening(nn.Module):
-    """Gives the first channel of the images as its logits; in training mode everything is fruit."""
+def _models_and_optimizers() -> list[tuple[str, nn.Module, optim.Optimizer, list[str]]]:
+    """(words, model, optimizer, the names of the parameters that the optimizer does not hold), three times."""
+    whole = _two_layers()
+    replaced = _two_layers()
+    without_backbone = _two_layers()
+    cases: list[tuple[str, nn.Module, optim.Optimizer, list[str]]] = [
+        ("an optimizer that holds everything, in two groups", whole, _two_groups([*whole.parameters()]), []),
+        (
+            "a model whose head was replaced after the optimizer was made",
+            replaced,
+            _two_groups([*replaced.parameters()]),
+            ["head.bias", "head.weight"],
+        ),
+        (
+            "an optimizer that was never given the backbone",
+            without_backbone,
+            _two_groups([*without_backbone["head"].parameters()]),
+            ["backbone.weight"],
+        ),
+    ]
+    replaced["head"] = nn.Linear(2, 1)
+    return cases
+
+
+def _two_layers() -> nn.ModuleDict:
+    return nn.ModuleDict({"backbone": nn.Linear(2, 2, bias=False), "head": nn.Linear(2, 1)})
+
+
+def _two_groups(parameters: list[nn.Parameter]) -> optim.Optimizer:
+    """An optimizer that holds the first of these parameters in one group, and the others in another."""
+    groups: list[dict[str, Any]] = [{"params": parameters[:1]}, {"params": parameters[1:], "lr": 0.5}]
+    return optim.SGD(groups, lr=0.1)
+
+
+def _hint_for_names(got: list[str], wanted: list[str], all_names: list[str], given: str) -> str:
+    if sorted(got) == wanted:
+        return "the names are right, but not in a sorted list."
+    if sorted(got) == sorted(set(all_names) - set(wanted)):
+        return f"given {given}, these are the names that it holds. The others are wanted."
+    head_is_wanted = "head.weight" in wanted
+    if head_is_wanted and not got:
+        return "the new head has the same names and shapes as the old one, and is another. Compare by id."
+    if not head_is_wanted and any(name.startswith("head") for name in got):
+        return "an optimizer may have several groups: look into each of optimizer.param_groups."
+    return f"given {given}, {wanted} is wanted, and {got} came out."
+
+
+class _CountingModel(nn.Module):
+    """Gives the first channel of the images as its logits, and counts images; in training mode everything is fruit."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.asked = 0
+        self.images_seen = 0
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        self.asked += len(images)
+        self.images_seen += len(images)
         logits = images[:, :1]
         return {"out": logits.abs() + 1 if self.training else logits}
 
@@ -69,8 +92,10 @@ def check_evaluate(my_evaluate: Attempt) -> str:
     for count, share in ((4, 0.9), (4, 0.5), (2, 0.05)):
         masks = (torch.rand(count, 1, 4, 4, generator=generator) < share).float()
         noise = torch.rand(count, 3, 4, 4, generator=generator) < 0.25
-        batches.append((torch.where(noise, 1 - masks, masks).sub(0.5).mul(0.8), masks))  # logits of -0.4 and 0.4
-    model, given = _Listening().train(), "batches of 4, 4 and 2 pictures, and a model in training mode"
+        images = torch.where(noise, 1 - masks, masks).sub(0.5).mul(0.8)  # logits of -0.4 and 0.4, (N, 3, H, W)
+        batches.append((images, masks))
+    model = _CountingModel().train()
+    given = "batches of 4, 4 and 2 pictures, and a model in training mode"
     dict_hint = "the model gives a dict: its answer is model(images)['out']."
     result = my_evaluate(model, batches, given=given, hints={AttributeError: dict_hint, KeyError: dict_hint})
     value = number(result)
@@ -78,8 +103,10 @@ def check_evaluate(my_evaluate: Attempt) -> str:
         raise NotYet(f"one number is wanted; this is {describe(result)}.")
     if model.training:
         raise NotYet("the model answered in training mode. model.eval() comes first.")
-    if model.asked < 10:
-        raise NotYet(f"it was asked for {model.asked} of 10 pictures: the last batch is smaller, and counts as well.")
+    if model.images_seen < 10:
+        raise NotYet(
+            f"it was asked for {model.images_seen} of 10 pictures: the last batch is smaller, and counts as well."
+        )
     matrices = [confusion_matrix((images[:, :1] > 0).long(), masks.long()) for images, masks in batches]
     whole: Any = torch.stack(matrices).sum(0)
     right = iou(whole)[1].item()

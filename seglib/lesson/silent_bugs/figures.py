@@ -1,10 +1,11 @@
-"""Owns the charts of 12_silent_bugs: the line that a fault changes, what it prints and what is true, who finds it."""
+"""Owns the figures of 12_silent_bugs: a fault as a diff, printed and true IoU, which check finds which fault."""
 
 import difflib
 import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from seglib.inference.palette import BLACK, BLUE, ORANGE
@@ -14,15 +15,22 @@ from seglib.lesson.silent_bugs.bugs import source_with
 Runs = Sequence[Mapping[str, Any]]
 
 
-def changed_lines(bug: str) -> str:
+def diff_of(bug: str) -> str:
     """The lines of the plain script that a fault takes away (-), and those that it puts there (+)."""
-    right, wrong = source_with().splitlines(), source_with(bug).splitlines()
+    right = source_with().splitlines()
+    wrong = source_with(bug).splitlines()
     lines = [line for line in difflib.unified_diff(right, wrong, n=0, lineterm="") if line[:3] not in ("---", "+++")]
-    return "\n".join(f"{line[0]} {line[5:]}" for line in lines if line[0] in "+-")  # without the indent of a function
+    # All of them stand in functions: the indent of four is left out.
+    return "\n".join(f"{line[0]} {line[5:]}" for line in lines if line[0] in "+-")
 
 
-def summary(runs: Runs) -> dict[str, dict[str, Any]]:
-    """Of `benchmarks/silent_bugs.py`: for each fault what it printed at last and what is true, one number a seed."""
+def scores_by_bug(runs: Runs) -> dict[str, dict[str, Any]]:
+    """The record of `benchmarks/silent_bugs.py`, one row for each fault.
+
+    Returns:
+        Fault -> "printed" and "true", the last IoU that the script printed and the true one, a number for each seed;
+        and "checks", label of a check -> whether the script passed it.
+    """
     table: dict[str, dict[str, Any]] = {}
     for run in runs:
         row = table.setdefault(run["bug"], {"printed": [], "true": [], "checks": {}})
@@ -33,24 +41,21 @@ def summary(runs: Runs) -> dict[str, dict[str, Any]]:
 
 
 @styled
-def bug_dots(table: Mapping[str, Mapping[str, Sequence[float]]]) -> Figure:
+def bug_dots(table: Mapping[str, Mapping[str, Sequence[float | None]]]) -> Figure:
     """Draw for each fault the IoU that the script prints, open, and the true one, filled, with the mean of the seeds.
 
     Args:
-        table: as `summary` gives it; the fault "none" is also drawn as a dashed line.
+        table: as `scores_by_bug` gives it; the fault "none" is also drawn as a dashed line.
     """
     figure, ((axes,),) = new_figure(1, 1, 8.0, 0.36 * len(table) + 1.4)
     for place, row in enumerate(table.values()):
-        kinds = (("true", BLUE, "o", BLUE, -0.17), ("printed", ORANGE, "s", "white", 0.17))
-        for kind, colour, marker, face, shift in kinds:
-            label = {"true": "true", "printed": "printed by the script"}[kind] if not place else None
-            known = [value for value in row[kind] if value is not None]
-            heights = [place + shift] * len(known)
-            axes.plot(known, heights, marker, color=colour, markerfacecolor=face, markersize=6, label=label)
-            if known:
-                mean = statistics.mean(known)
-                axes.vlines(mean, place + shift - 0.15, place + shift + 0.15, color=colour, linewidth=2)
-    axes.axvline(statistics.mean(table["none"]["true"]), color=BLACK, linestyle="--", linewidth=1)
+        labels = ("true", "printed by the script") if place == 0 else (None, None)  # one entry each in the legend
+        filled = {"color": BLUE, "marker": "o", "markerfacecolor": BLUE}
+        open_ = {"color": ORANGE, "marker": "s", "markerfacecolor": "white"}
+        _draw_seeds(axes, place - 0.17, row["true"], label=labels[0], **filled)
+        _draw_seeds(axes, place + 0.17, row["printed"], label=labels[1], **open_)
+    without_fault = [value for value in table["none"]["true"] if value is not None]
+    axes.axvline(statistics.mean(without_fault), color=BLACK, linestyle="--", linewidth=1)
     axes.set_yticks(range(len(table)), ["(no fault)" if name == "none" else name for name in table])
     axes.set(
         xlabel="IoU (0 to 1) on 16 validation pictures", ylabel="fault", xlim=(0, 1), ylim=(len(table) - 0.4, -0.6)
@@ -59,21 +64,30 @@ def bug_dots(table: Mapping[str, Mapping[str, Sequence[float]]]) -> Figure:
     return figure
 
 
+def _draw_seeds(axes: Axes, height: float, values: Sequence[float | None], **look: Any) -> None:
+    """Draw the scores of all seeds in one row, with a line at their mean; None where a score is unknown."""
+    known = [value for value in values if value is not None]
+    axes.plot(known, [height] * len(known), linestyle="", markersize=6, **look)
+    if known:
+        mean = statistics.mean(known)
+        axes.vlines(mean, height - 0.15, height + 0.15, color=look["color"], linewidth=2)
+
+
 @styled
 def check_grid(table: Mapping[str, Mapping[str, Mapping[str, bool]]]) -> Figure:
     """Draw which check finds which fault: a filled square where it fails, a small dot where it passes.
 
     Args:
-        table: as `summary` gives it.
+        table: as `scores_by_bug` gives it.
     """
     checks = list(next(iter(table.values()))["checks"])
     figure, ((axes,),) = new_figure(1, 1, 8.0, 0.34 * len(table) + 1.6)
     for place, row in enumerate(table.values()):
         for column, check in enumerate(checks):
-            found = not row["checks"][check]
-            axes.plot(
-                column, place, "s" if found else ".", color=BLUE if found else "#999999", markersize=12 if found else 4
-            )
+            if row["checks"][check]:
+                axes.plot(column, place, ".", color="#999999", markersize=4)
+            else:
+                axes.plot(column, place, "s", color=BLUE, markersize=12)
     axes.set_xticks(range(len(checks)), [check.replace(" ", "\n") for check in checks], fontsize=10)
     axes.xaxis.tick_top()
     axes.xaxis.set_label_position("top")

@@ -1,4 +1,4 @@
-"""Owns a training script as people write it, in one page; 12_silent_bugs breaks it, a line at a time."""
+"""Owns a training script of one page, in plain Pillow and torch; 12_silent_bugs breaks it, a line at a time."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,7 +15,8 @@ from seglib.metrics import confusion_matrix, iou
 from seglib.model import build_deeplab
 
 Pairs = Any  # a list of (image (3, H, W), mask (1, H, W)): a dataset to torch, though not to its type
-MEAN, STD = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1), torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
+MEAN = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)
+STD = torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
 
 
 def read_pair(image_file: Path, mask_file: Path, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
@@ -33,39 +34,39 @@ def read_pairs(folder: Path, stems: list[str], size: tuple[int, int]) -> Pairs:
     return [read_pair(folder / "images" / image, folder / "masks" / mask, size) for image, mask in names]
 
 
-def sides(stems: dict[str, list[str]]) -> tuple[list[str], list[str]]:
-    """What is trained on, and what is measured on."""
+def train_val_split(stems: dict[str, list[str]]) -> tuple[list[str], list[str]]:
+    """The stems to train on, and those to measure on."""
     return stems["train"], stems["validation"]
 
 
-def normalise(images: Tensor) -> Tensor:
-    """As the pictures of the pretraining were."""
+def normalize(images: Tensor) -> Tensor:
+    """By mean and standard deviation of ImageNet, as the pictures of the pretraining were; (N, 3, H, W)."""
     return (images - MEAN) / STD
 
 
-def start(lr: float, steps: int) -> tuple[nn.Module, optim.Optimizer, optim.lr_scheduler.LRScheduler]:
-    """A pretrained model with a new last layer, its optimizer, and a rate that rises for 8 steps and stays."""
+def build(lr: float, steps: int) -> tuple[nn.Module, optim.Optimizer, optim.lr_scheduler.LRScheduler]:
+    """A pretrained model with a new last layer, its optimizer, and a learning rate that rises for 8 steps."""
     model: Any = build_deeplab(num_classes=30, verbose=False)
     model.classifier[4] = nn.Conv2d(256, 1, kernel_size=1)
     optimizer = optim.Adam(model.parameters(), lr=lr)
-    schedule = optim.lr_scheduler.LinearLR(optimizer, 0.01, total_iters=min(8, steps))
+    scheduler = optim.lr_scheduler.LinearLR(optimizer, 0.01, total_iters=min(8, steps))
     model.train()
-    return model, optimizer, schedule
+    return model, optimizer, scheduler
 
 
-def train_one_epoch(model: nn.Module, batches: Iterable, optimizer: optim.Optimizer, schedule: Any) -> float:
-    """The five steps of the notes; the mean of the batches' losses."""
+def train_one_epoch(model: nn.Module, batches: Iterable, optimizer: optim.Optimizer, scheduler: Any) -> float:
+    """The five steps of the notes for each batch; returns the mean of the batches' losses."""
     model.train()
     losses = []
     for images, masks in batches:
         if torch.rand(()) < 0.5:
             images, masks = images.flip(-1), masks.flip(-1)
         optimizer.zero_grad()
-        outputs = model(normalise(images))["out"]
+        outputs = model(normalize(images))["out"]
         loss = F.binary_cross_entropy_with_logits(outputs, masks)
         loss.backward()
         optimizer.step()
-        schedule.step()
+        scheduler.step()
         losses.append(loss.item())
     return sum(losses) / len(losses)
 
@@ -76,6 +77,6 @@ def evaluate(model: nn.Module, pairs: Pairs, batch_size: int = 6) -> float:
     model.eval()
     matrices = []
     for images, masks in DataLoader(pairs, batch_size):
-        outputs = model(normalise(images))["out"]
+        outputs = model(normalize(images))["out"]
         matrices.append(confusion_matrix((outputs > 0).long(), masks.long()))
     return iou(torch.stack(matrices).sum(0))[1].item()

@@ -1,9 +1,10 @@
 """Owns checks that a training script passes before anybody believes its figures. See 12_silent_bugs.
 
-Each takes a script: anything with `start`, `train_one_epoch` and `evaluate` as in `plain_script`.
+Each takes a script: anything with `build`, `train_one_epoch` and `evaluate` as in `plain_script`.
 """
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -13,83 +14,89 @@ from torch.utils.data import default_collate
 Pairs = Any  # a list of (image (3, H, W) in [0, 1], mask (1, H, W) of 0.0 and 1.0)
 
 
-def clears_gradients(script: Any, pairs: Pairs) -> bool:
-    """Poison every gradient with NaN and take a step. Whoever clears them first never notices."""
-    model, optimizer, schedule = script.start(1e-3, 1)
+def zeroes_gradients(script: Any, pairs: Pairs) -> bool:
+    """Set every gradient to NaN and take a step. A script that zeroes them first never uses the NaN."""
+    model, optimizer, scheduler = script.build(1e-3, 1)
     for weight in model.parameters():
         weight.grad = torch.full_like(weight, torch.nan)
-    script.train_one_epoch(model, [default_collate(pairs[:2])], optimizer, schedule)
+    script.train_one_epoch(model, [default_collate(pairs[:2])], optimizer, scheduler)
     return all(bool(weight.isfinite().all()) for weight in model.parameters())
 
 
-def moves_every_layer(script: Any, pairs: Pairs) -> bool:
-    """Take a step, and look for tensors of weights in which not one number has changed."""
-    model, optimizer, schedule = script.start(1e-3, 1)
+def updates_every_parameter(script: Any, pairs: Pairs) -> bool:
+    """Take a step. Every parameter tensor of the model should have changed in at least one number."""
+    model, optimizer, scheduler = script.build(1e-3, 1)
     before = [weight.detach().clone() for weight in model.parameters()]
-    script.train_one_epoch(model, [default_collate(pairs[:2])], optimizer, schedule)
+    script.train_one_epoch(model, [default_collate(pairs[:2])], optimizer, scheduler)
     return not any(torch.equal(old, new) for old, new in zip(before, model.parameters(), strict=True))
 
 
-def switches_modes(script: Any, pairs: Pairs) -> bool:
-    """Measure, train, measure: which mode is the model in, each time that it is asked?"""
-    model, optimizer, schedule = script.start(1e-3, 1)
-    seen: dict[str, list] = {"train": [], "measure": []}
-    batch = [default_collate(pairs[:2])]
+def switches_train_and_eval(script: Any, pairs: Pairs) -> bool:
+    """Evaluate, train, and both once more. The model should be in the right mode at each forward pass."""
+    model, optimizer, scheduler = script.build(1e-3, 1)
+    in_evaluation: list[bool] = []
+    in_training: list[bool] = []
+    batch = default_collate(pairs[:2])
     for _ in range(2):
-        with _listening(model, lambda images: seen["measure"].append(model.training)):
+        with _on_forward(model, lambda images: in_evaluation.append(model.training)):
             script.evaluate(model, pairs[:2], batch_size=2)
-        with _listening(model, lambda images: seen["train"].append(model.training)):
-            script.train_one_epoch(model, batch, optimizer, schedule)
-    return all(seen["train"]) and not any(seen["measure"])
+        with _on_forward(model, lambda images: in_training.append(model.training)):
+            script.train_one_epoch(model, [batch], optimizer, scheduler)
+    return all(in_training) and not any(in_evaluation)
 
 
-def shows_the_same_pixels(script: Any, pairs: Pairs) -> bool:
-    """Do training and measuring hand the model the same numbers? Compared by mean and spread of each channel."""
-    model, optimizer, schedule = script.start(1e-3, 1)
-    seen: list[Tensor] = []
-    with _listening(model, lambda images: seen.append(torch.cat([images.mean((0, 2, 3)), images.std((0, 2, 3))]))):
-        script.train_one_epoch(model, [default_collate(pairs[:2])], optimizer, schedule)
+def same_normalization(script: Any, pairs: Pairs) -> bool:
+    """Training and evaluation should give the model the same pixels: compared by mean and std of each channel."""
+    model, optimizer, scheduler = script.build(1e-3, 1)
+    statistics: list[Tensor] = []  # one (6,) for each forward pass
+
+    def add_statistics(images: Tensor) -> None:
+        statistics.append(torch.cat([images.mean((0, 2, 3)), images.std((0, 2, 3))]))
+
+    with _on_forward(model, add_statistics):
+        script.train_one_epoch(model, [default_collate(pairs[:2])], optimizer, scheduler)
         script.evaluate(model, pairs[:2], batch_size=2)
-    return torch.allclose(seen[0], seen[-1], atol=1e-3)
+    return torch.allclose(statistics[0], statistics[-1], atol=1e-3)
 
 
-def measures_alike_in_any_batches(script: Any, model: nn.Module, pairs: Pairs) -> bool:
-    """Measure one model three times, in batches of six, four and two: it is one model, so it is one figure."""
-    model.train()  # as it comes from training
+def same_score_in_any_batch_size(script: Any, model: nn.Module, pairs: Pairs) -> bool:
+    """Evaluate one model in batches of six, four and two: its score should not depend on the batch size."""
+    model.train()  # the mode in which training leaves it
     scores = [script.evaluate(model, pairs, batch_size=size) for size in (6, 4, 2)]
     return max(scores) - min(scores) < 1e-3
 
 
-def prefers_its_own_masks(script: Any, model: nn.Module, pairs: Pairs) -> bool:
-    """Measure against each picture's own mask, and against its neighbours': the own one should fit best, by far."""
+def own_masks_fit_best(script: Any, model: nn.Module, pairs: Pairs) -> bool:
+    """Evaluate against each picture's own mask, then against its neighbours': its own should fit best, by far."""
     images, masks = zip(*pairs, strict=True)
-    own, *others = (
+    own, following, previous = (
         script.evaluate(model, list(zip(images, masks[shift:] + masks[:shift], strict=True))) for shift in (0, 1, -1)
     )
-    return own > 1.5 * max(others)
+    return own > 1.5 * max(following, previous)
 
 
-def learns_two_by_heart(script: Any, pairs: Pairs, steps: int = 40, goal: float = 0.8) -> bool:
-    """Train on two pictures until nothing else matters. Whoever cannot do that cannot learn 32."""
-    model, optimizer, schedule = script.start(1e-3, steps)
-    script.train_one_epoch(model, [default_collate(pairs[:2])] * steps, optimizer, schedule)
+def overfits_two_images(script: Any, pairs: Pairs, *, steps: int = 40, goal: float = 0.8) -> bool:
+    """Train on two pictures alone. A script that cannot overfit two pictures cannot learn from 32 either."""
+    model, optimizer, scheduler = script.build(1e-3, steps)
+    script.train_one_epoch(model, [default_collate(pairs[:2])] * steps, optimizer, scheduler)
     return script.evaluate(model, pairs[:2], batch_size=2) > goal
 
 
-def keeps_sides_apart(train_pairs: Pairs, validation_pairs: Pairs) -> bool:
-    """No picture, pixel for pixel, is on both sides."""
-    known = {image.numpy().tobytes() for image, _ in train_pairs}
-    return not any(image.numpy().tobytes() in known for image, _ in validation_pairs)
+def split_has_no_overlap(train_pairs: Pairs, validation_pairs: Pairs) -> bool:
+    """No validation picture should be in the training set too, compared pixel for pixel."""
+    trained_on = {image.numpy().tobytes() for image, _ in train_pairs}
+    return not any(image.numpy().tobytes() in trained_on for image, _ in validation_pairs)
 
 
-class _listening:  # noqa: N801
-    """A `with` block in which `ear` hears every batch of images that the model is given."""
+@contextlib.contextmanager
+def _on_forward(model: nn.Module, callback: Callable[[Tensor], object]) -> Iterator[None]:
+    """Within the `with` block, call `callback` with every batch of images that the model is given."""
 
-    def __init__(self, model: nn.Module, ear: Callable[[Tensor], object]):
-        self.hook = model.register_forward_pre_hook(lambda module, inputs: (ear(inputs[0]), None)[1])
+    def hook(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        callback(inputs[0])
 
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, *exception: object) -> None:
-        self.hook.remove()
+    handle = model.register_forward_pre_hook(hook)
+    try:
+        yield
+    finally:
+        handle.remove()

@@ -1,1 +1,1 @@
-"""What only the lesson your_own_data needs."""
+"""What only the lesson 13_your_own_data needs."""

@@ -25,7 +25,8 @@ def _values(mask: object, size: tuple[int, int]) -> np.ndarray:
 @exercise
 def check_polygons(my_mask: Attempt) -> str:
     """Check `my_mask(shapes, size, classes)`: shapes with "label" and "points" in, a PIL mask of labels out."""
-    classes, size = ["background", "apple", "banana"], (60, 40)
+    classes = ["background", "apple", "banana"]
+    size = (60, 40)
     apple: dict[str, Any] = {"label": "apple", "points": [[5, 5], [40, 5], [40, 30], [5, 30]]}
     banana = {"label": "banana", "points": [[20, 10], [55, 10], [55, 20]]}
     given = "an apple, and a banana drawn after it"
@@ -33,7 +34,18 @@ def check_polygons(my_mask: Attempt) -> str:
     drawn = Image.new("L", size)
     for shape, value in ((apple, 1), (banana, 2)):
         ImageDraw.Draw(drawn).polygon([tuple(point) for point in shape["points"]], fill=value)
-    right = np.asarray(drawn)
+    _compare_labels(labels, np.asarray(drawn))
+    try:
+        silent = my_mask.raw([{**apple, "label": "aple"}], size, classes)
+    except (SegError, ValueError, KeyError):
+        silent = None
+    if silent is not None:
+        raise NotYet('the label "aple" is in no list of classes, and passes in silence. Raise an error that names it.')
+    return "Filled, in order, by the number of the class; and an unknown label is an error."
+
+
+def _compare_labels(labels: np.ndarray, right: np.ndarray) -> None:
+    """Whether these are the labels (40, 60) of the apple and the banana; typical wrong ones get a hint of their own."""
     if set(np.unique(labels)) <= {0, 255}:
         raise NotYet("the mask holds 0 and 255. With several classes the value is the label: classes.index(...).")
     if set(np.unique(labels)) == {0, 1}:
@@ -49,13 +61,6 @@ def check_polygons(my_mask: Attempt) -> str:
         raise NotYet(
             f"{wrong} of {labels.size} pixels differ from those of ImageDraw.polygon, in the order of the list."
         )
-    try:
-        silent = my_mask.raw([{**apple, "label": "aple"}], size, classes)
-    except (SegError, ValueError, KeyError):
-        silent = None
-    if silent is not None:
-        raise NotYet('the label "aple" is in no list of classes, and passes in silence. Raise an error that names it.')
-    return "Filled, in order, by the number of the class; and an unknown label is an error."
 
 
 @exercise

@@ -1,4 +1,4 @@
-"""Owns the figures and the knob of 13_your_own_data: what wrong masks cost, and where a mask fits its picture."""
+"""Owns the figures and the slider of 13_your_own_data: what wrong masks cost, and where a mask fits its picture."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -29,9 +29,11 @@ def cost_chart(rows: Sequence[Mapping[str, Any]]) -> Figure:
         shares = [0.0] + [100 * row["share"] for row in here]
         spreads = [clean["spread"]] + [row["spread"] for row in here]
         look = {"color": colour, "marker": marker, "label": kind}
-        places[0].errorbar(shares, [clean["iou"]] + [row["iou"] for row in here], spreads, capsize=3, **look)
+        trained_on = [clean["iou"]] + [row["iou"] for row in here]
+        places[0].errorbar(shares, trained_on, spreads, capsize=3, **look)
         if "clean_model_judged_by_it" in here[0]:
-            places[1].plot(shares, [clean["iou"]] + [row["clean_model_judged_by_it"] for row in here], **look)
+            judged_by = [clean["iou"]] + [row["clean_model_judged_by_it"] for row in here]
+            places[1].plot(shares, judged_by, **look)
     for axes, title in zip(places, ("trained on them", "judged by them"), strict=True):
         axes.set(title=title, xlabel="wrong masks (%)", ylabel="IoU (0 to 1)", ylim=(0, 0.75), xticks=(0, 10, 25, 50))
     figure.legend(*places[0].get_legend_handles_labels(), loc="outside upper center", ncols=4, frameon=False)
@@ -40,7 +42,7 @@ def cost_chart(rows: Sequence[Mapping[str, Any]]) -> Figure:
 
 @styled
 def places_figure(image: Image.Image, masks: Mapping[str, Image.Image]) -> Figure:
-    """Draw masks over one picture, and below each a map of how well its outline fits, moved by up to a quarter.
+    """Draw masks over one picture, and below each a map of its alignment scores, moved by up to a quarter.
 
     Args:
         image: the photograph.
@@ -53,8 +55,8 @@ def places_figure(image: Image.Image, masks: Mapping[str, Image.Image]) -> Figur
         top.imshow(overlay(small, mask.resize(small.size, Image.Resampling.NEAREST)))
         top.set(title=title, xticks=[], yticks=[])
         top.spines[:].set_visible(False)
-        places = np.fft.fftshift(alignment_scores(edges, outline_of(thumbnail(mask))))
-        drawn = axes.imshow(places, extent=(-50, 50, 50, -50), cmap="cividis", vmin=0, vmax=4)
+        scores = np.fft.fftshift(alignment_scores(edges, outline_of(thumbnail(mask))))  # (0, 0) goes to the middle
+        drawn = axes.imshow(scores, extent=(-50, 50, 50, -50), cmap="cividis", vmin=0, vmax=4)
         axes.set_aspect(image.height / image.width)
         axes.plot(0, 0, "o", color=VERMILLION, fillstyle="none", markersize=13, markeredgewidth=2)
         axes.set(xlim=(-25, 25), ylim=(25, -25), xticks=(-20, 0, 20), yticks=(-20, 0, 20))
@@ -66,36 +68,40 @@ def places_figure(image: Image.Image, masks: Mapping[str, Image.Image]) -> Figur
 
 
 class PlaceSlider(ipywidgets.VBox):
-    """Two knobs that move a mask; `picture` shows where it lies, `caption` how well it fits there. See `place_slider`.
+    """Two sliders that move a mask; `picture` shows where it lies, `caption` how well it fits there.
 
     Moving a slider replaces the bytes of one picture: no output is cleared or written.
     """
 
     def __init__(self, image: Image.Image, mask: Image.Image):
-        self.image, self.mask = image.reduce(2), mask.reduce(2).point(lambda value: 255 * (value > 127))
+        self.image = image.reduce(2)
+        self.mask = mask.reduce(2).point(lambda value: 255 * (value > 127))
         self.thumb = thumbnail(image)
-        self.right, self.down = (
-            ipywidgets.IntSlider(value=0, min=-20, max=20, description=f"{side} (%)", layout={"width": "480px"})
-            for side in ("right", "down")
-        )
-        self.picture, self.caption = ipywidgets.Image(format="jpeg"), ipywidgets.HTML()
+        self.right = _percent_slider("right")
+        self.down = _percent_slider("down")
+        self.picture = ipywidgets.Image(format="jpeg")
+        self.caption = ipywidgets.HTML()
         for slider in (self.right, self.down):
             slider.observe(self._draw, names="value")
         super().__init__([self.right, self.down, self.picture, self.caption])
         self._draw()
 
     def _draw(self, _: object = None) -> None:
-        away = (self.right.value * self.mask.width // 100, self.down.value * self.mask.height // 100)
         moved = Image.new("L", self.mask.size)
-        moved.paste(self.mask, away)
-        small = thumbnail(moved)
-        fit = alignment_scores(edges_of(self.thumb), outline_of(small))[0, 0]
+        moved.paste(self.mask, (self.right.value * self.mask.width // 100, self.down.value * self.mask.height // 100))
+        mask_thumb = thumbnail(moved)
+        fit = alignment_scores(edges_of(self.thumb), outline_of(mask_thumb))[0, 0]
+        verdict = describe_misalignment(self.thumb, mask_thumb) or "nothing"
         self.picture.value = jpeg_bytes(overlay(self.image, moved))
-        self.caption.value = f"fit {fit:.1f}; the doctor says: {describe_misalignment(self.thumb, small) or 'nothing'}"
+        self.caption.value = f"fit {fit:.1f}; the doctor says: {verdict}"
 
     def __repr__(self) -> str:
         # A notebook stores this line as the widget's plain text, and nbval compares it.
         return "PlaceSlider(right and down, from -20 to 20 %)"
+
+
+def _percent_slider(name: str) -> ipywidgets.IntSlider:
+    return ipywidgets.IntSlider(value=0, min=-20, max=20, description=f"{name} (%)", layout={"width": "480px"})
 
 
 def place_slider(image: Image.Image, mask: Image.Image) -> PlaceSlider:

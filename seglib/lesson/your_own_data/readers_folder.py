@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
 from PIL import Image, ImageFilter
 
 from seglib.data.dataset import CustomDataset
@@ -22,7 +21,8 @@ class ReadersFolder:
     """
 
     def __init__(self, samples: Path, root: Path):
-        self.images, self.masks = root / "images", root / "masks"
+        self.images = root / "images"
+        self.masks = root / "masks"
         self.samples = CustomDataset(samples / "images", samples / "masks")
         self.split = Split(
             [f"fruit_{number}" for number in TRAIN] + ["fruit_012"],
@@ -36,9 +36,10 @@ class ReadersFolder:
     def right(self, stem: str) -> tuple[Image.Image, Image.Image]:
         """Image and mask as they should be, 640 wide and 480 high, or the other way round."""
         image, mask = self.samples.subset([stem.removesuffix("_b")])[0]
-        size = SIZE[::-1] if image.width > image.height else SIZE
-        pair = image.resize(size, Image.Resampling.BILINEAR), mask.resize(size, Image.Resampling.NEAREST)
-        return near_twin(*pair, seed=1) if stem.endswith("_b") else pair
+        size = SIZE[::-1] if image.width > image.height else SIZE  # (width, height), as Pillow takes it
+        image = image.resize(size, Image.Resampling.BILINEAR)
+        mask = mask.resize(size, Image.Resampling.NEAREST)
+        return near_twin(image, mask, seed=1) if stem.endswith("_b") else (image, mask)
 
     def write(self, stem: str) -> None:
         """Write a pair anew, as it should be."""
@@ -52,36 +53,37 @@ class ReadersFolder:
             return image.convert("RGB"), mask.convert("L")
 
     def spoil(self) -> None:
-        """Put the flaws in."""
-        broken, missing = self.images / "fruit_004.jpg", self.masks / "fruit_010.png"
+        """Put the flaws in: a broken image, a missing mask, seven wrong masks, and a scene too far away."""
+        broken = self.images / "fruit_004.jpg"
         broken.write_bytes(broken.read_bytes()[:9000])
-        missing.unlink()
-        masks = {
-            stem: self.right(stem)[1] for stem in ("fruit_001", "fruit_002", "fruit_007", "fruit_012", "fruit_014")
-        }
-        spoiled = {
-            "fruit_001": masks["fruit_001"].transpose(Image.Transpose.FLIP_LEFT_RIGHT),
-            "fruit_002": masks["fruit_007"],
-            "fruit_007": masks["fruit_002"],
-            "fruit_012": masks["fruit_012"].transpose(Image.Transpose.ROTATE_90),  # EXIF passed over
-            "fruit_014": masks["fruit_014"].point(lambda value: value // 255),
-            "fruit_015": self.right("fruit_015")[1].convert("RGB"),
-        }
+        (self.masks / "fruit_010.png").unlink()
         moved = Image.new("L", SIZE[::-1])
-        moved.paste(self.right("fruit_017")[1], (32, 0))
-        for stem, mask in (spoiled | {"fruit_017": moved}).items():
+        moved.paste(self._right_mask("fruit_017"), (32, 0))  # 5 % of the width
+        spoiled = {
+            "fruit_001": self._right_mask("fruit_001").transpose(Image.Transpose.FLIP_LEFT_RIGHT),
+            "fruit_002": self._right_mask("fruit_007"),
+            "fruit_007": self._right_mask("fruit_002"),
+            "fruit_012": self._right_mask("fruit_012").transpose(Image.Transpose.ROTATE_90),  # as if EXIF were ignored
+            "fruit_014": self._right_mask("fruit_014").point(lambda value: value // 255),
+            "fruit_015": self._right_mask("fruit_015").convert("RGB"),
+            "fruit_017": moved,
+        }
+        for stem, mask in spoiled.items():
             mask.save(self.masks / f"{stem}.png")
-        for picture, folder in zip(from_afar(*self.right("fruit_023")), (self.images, self.masks), strict=True):
-            picture.save(folder / f"fruit_023.{'jpg' if folder == self.images else 'png'}")
+        far_image, far_mask = from_afar(*self.right("fruit_023"))
+        far_image.save(self.images / "fruit_023.jpg")
+        far_mask.save(self.masks / "fruit_023.png")
+
+    def _right_mask(self, stem: str) -> Image.Image:
+        return self.right(stem)[1]
 
 
 def from_afar(image: Image.Image, mask: Image.Image, times: int = 6) -> tuple[Image.Image, Image.Image]:
-    """A pair as if taken from `times` as far: the whole scene small in the middle, and something blurred around it."""
+    """A pair as if taken from `times` as far: the whole scene small in the middle, and a blurred one around it."""
     small = (image.width // times, image.height // times)
     corner = ((image.width - small[0]) // 2, (image.height - small[1]) // 2)
-    far = image.filter(ImageFilter.GaussianBlur(image.width / 10))
-    far.paste(image.resize(small, Image.Resampling.BOX), corner)
-    labels = np.zeros((image.height, image.width), np.uint8)
-    rows, columns = (slice(begin, begin + length) for begin, length in zip(corner[::-1], small[::-1], strict=True))
-    labels[rows, columns] = np.asarray(mask.resize(small, Image.Resampling.NEAREST))
-    return far, Image.fromarray(labels)
+    far_image = image.filter(ImageFilter.GaussianBlur(image.width / 10))
+    far_image.paste(image.resize(small, Image.Resampling.BOX), corner)
+    far_mask = Image.new("L", image.size)
+    far_mask.paste(mask.resize(small, Image.Resampling.NEAREST), corner)
+    return far_image, far_mask

@@ -62,7 +62,10 @@ class Tags(HTMLParser):
 
     def __init__(self, text):
         super().__init__()
-        self.tags, self.words, self.open, self.runs = [], "", [], []
+        self.tags = []
+        self.words = ""
+        self.open = []
+        self.runs = []
         self.feed(text)
 
     def handle_starttag(self, tag, attrs):

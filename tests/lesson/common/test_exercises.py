@@ -1,3 +1,5 @@
+"""The exercise checks of 00_start_here and 01_dataset, and what every check does with any answer whatever."""
+
 import io
 import itertools
 from pathlib import Path
@@ -78,7 +80,7 @@ NONSENSE = [
 
 @pytest.mark.parametrize("check", CHECKS)
 @pytest.mark.parametrize("stub", STUBS)
-def test_a_stub_is_not_right_and_is_not_blamed(check, stub, capsys):
+def test_a_stub_is_not_right_and_gets_no_hint(check, stub, capsys):
     assert check(stub) is None
     assert capsys.readouterr().out.startswith("Not yet: nothing to check so far.")
 
@@ -393,7 +395,7 @@ def test_upright_typical_wrong_answers_get_their_hint(answer, hint, capsys):
 # The helpers
 
 
-def test_a_check_of_ones_own_speaks_like_the_others(capsys):
+def test_a_new_check_prints_the_same_two_kinds_of_lines(capsys):
     @exercise
     def check_double(double):
         assert double(2, given="2") == 4

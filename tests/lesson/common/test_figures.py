@@ -49,7 +49,9 @@ def test_show_gives_a_small_png_with_alt_text_and_width(shown):
     assert options == {"raw": True, "metadata": {"image/png": {"alt": ALT, "width": 768}}}
     assert data["image/png"].startswith(b"\x89PNG")
     assert len(data["image/png"]) < figures.MAX_BYTES
-    assert Image.open(io.BytesIO(data["image/png"])).width == 8 * figures.DPI
+    stored = Image.open(io.BytesIO(data["image/png"]))
+    assert stored.width == 8 * figures.DPI
+    assert stored.mode == "P"  # it has a palette
 
 
 class Images(HTMLParser):
