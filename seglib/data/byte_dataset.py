@@ -19,10 +19,10 @@ from seglib.data.transforms import NOTES_SIZE, Size, check_size
 
 
 class ByteDataset(CustomDataset):
-    """`CustomDataset` at one size and in bytes; the engine normalises them on the device, by `finish`.
+    """`CustomDataset` at one size and in bytes; the training loop normalises them on the device.
 
-    The same pictures as with `image_transform` and `mask_transform`, within 2 of 255 steps, masks exactly; the same
-    checks and errors. An image takes a quarter of the memory of floats, on its way through workers and to a GPU.
+    Images are those of `image_transform` within 2 of 255 steps, masks those of `mask_transform` exactly. Checks and
+    errors are the same. An image takes a quarter of the memory of floats, in the workers and on its way to a GPU.
 
     Args:
         image_folder, mask_folder, classes: as in `CustomDataset`.

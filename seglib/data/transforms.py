@@ -70,7 +70,7 @@ def joint_transform(
         size: (height, width) of what comes out.
         train: True changes each picture at random (scale 0.7 to 1.5, colour, crop, flip); False only resizes.
         classes, portrait: as in `CustomDataset` and `image_transform`.
-        as_bytes: image and mask stay uint8, for `finish` to make of them what is said below.
+        as_bytes: image and mask stay uint8; `to_model_inputs` then makes of them what is said below.
 
     Shape:
         In: image uint8 (3, H, W), mask uint8 (H, W), both tv_tensors.

@@ -1,5 +1,7 @@
 """What 14_many_gpus needs beside seglib: processes started from a notebook, and its charts."""
 
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from seglib.cli.train import build, resume, run, train
 from seglib.errors import SegError
 from seglib.lesson.common.annotate import annotate
+from seglib.lesson.many_gpus import torchrun as torchrun_module
 from seglib.lesson.many_gpus.annotations import BUILD_WORDS, RESUME_WORDS, RUN_WORDS, TRAIN_WORDS
 from seglib.lesson.many_gpus.figures import ROWS, batch_dots, ddp_step_figure
 from seglib.lesson.many_gpus.torchrun import PREAMBLE, torchrun, train_command
@@ -35,6 +38,26 @@ def test_a_command_says_what_it_says_and_no_page_of_torchrun(tmp_path: Path, cap
     assert train_command(options, tmp_path, nproc_per_node=2, samples=Path("data_samples")) != 0
     said = capsys.readouterr().out
     assert said == "run.pt is there already.\nExpected: a new name\nFix: --resume goes on with it, or name another.\n"
+
+
+def test_a_command_gets_the_samples_that_lie_beside_the_folder_of_the_notebook(tmp_path: Path, monkeypatch):
+    calls = []
+
+    def record(command: list[str], **options) -> subprocess.CompletedProcess:
+        calls.append((command, options["env"]))
+        return subprocess.CompletedProcess(command, 0, stdout="done", stderr="")
+
+    samples = Path("data_samples").resolve()
+    monkeypatch.setattr(torchrun_module.subprocess, "run", record)
+    monkeypatch.chdir("notebooks")
+    assert train_command("IMAGES MASKS --split SPLIT", tmp_path) == 0
+    command, environment = calls[0]
+    assert [Path(word) for word in command if "data_samples" in word] == [
+        samples / "images",
+        samples / "masks",
+        samples / "split.json",
+    ]
+    assert os.path.samefile(Path(environment["PYTHONPATH"]) / "seglib" / "train.py", samples.parent / "seglib/train.py")
 
 
 def test_the_preamble_gives_all_names_that_the_notebook_imports_for_its_processes():

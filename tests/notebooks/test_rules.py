@@ -309,7 +309,8 @@ KEPT = {
     "a number in code": before_recap(code("rate = 1e-3"), markdown("The rate is 0.001.")),
     "a number recorded": before_recap(code("recorded('ceiling')"), markdown("The ceiling is 0.98.")),
     "numbers that are no prose": says(
-        "> 0.123\n\n`0.123`\n\n```python\n0.123\n```\n\nSince Python 3.11 and torch 2.6, [here](https://a.org/0.123) and https://a.org/0.12.\n"
+        "> 0.123\n\n`0.123`\n\n```python\n0.123\n```\n\n"
+        "Since Python 3.11 and torch 2.6, [here](https://a.org/0.123) and https://a.org/0.12.\n"
     ),
 }
 

@@ -6,7 +6,7 @@ distribution, so colour says nothing about the class: a network has to learn sha
 
 A picture is a pure function of (seed, index, size). A stream can therefore stop and go on anywhere.
 
-    python tools/assets/procedural.py sheet.png        # a contact sheet: pictures beside their labels
+    python -m tools.assets.procedural sheet.png        # a contact sheet: pictures beside their labels
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import functools
 import io
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -52,7 +54,7 @@ def _pattern(rng: Rng, u: Array, v: Array) -> Array:
     """Returns a random pattern in [0, 1] over the coordinates (u, v), in which a solid is about 1 wide."""
     bank = _noise_bank()
     scale = 2 ** rng.uniform(4.5, 7.5)
-    (du, dv) = rng.uniform(0, 256, 2)
+    du, dv = rng.uniform(0, 256, 2)
     noise = bank[
         rng.integers(len(bank)), (v * scale + dv).astype(np.int32) & 255, (u * scale + du).astype(np.int32) & 255
     ]
@@ -103,7 +105,9 @@ def _ground(rng: Rng, x: Array, y: Array, near: Array | None) -> tuple[Array, fl
         wall = _albedo(rng, x + 1, y + 1, near) * f32(rng.uniform(0.4, 1.1))
         colours = np.where(y < horizon, wall, colours)
     for _ in range(rng.integers(0, 3)):  # flat patches without shading: outlines that are no solids, and not labelled
-        cx, cy, w, h, a = *rng.uniform(0, 1, 2), *rng.uniform(0.05, 0.35, 2), rng.uniform(0, np.pi)
+        cx, cy = rng.uniform(0, 1, 2)
+        w, h = rng.uniform(0.05, 0.35, 2)
+        a = rng.uniform(0, np.pi)
         px = (x - cx) * np.cos(a) + (y - cy) * np.sin(a)
         py = (y - cy) * np.cos(a) - (x - cx) * np.sin(a)
         power = rng.choice([1.0, 2.0, 8.0])
@@ -166,6 +170,21 @@ def _lit(
     return inside, lit
 
 
+@dataclass
+class _Scene:
+    """A picture under construction, and what all its solids share. All arrays are (..., h, w)."""
+
+    canvas: Array  # (3, h, w) light
+    labels: Array  # (h, w) uint8
+    light: Light
+    near: Array | None  # the colour that all others are near to, in a camouflaged scene
+    rows: Array
+    columns: Array
+    below_horizon: Array  # bool: where shadows fall
+    soft: float  # of shadows, pixels
+    dark: float  # of shadows, in [0, 1]
+
+
 def picture(seed: int, index: int, size: tuple[int, int] = (120, 160)) -> tuple[Array, Array]:
     """Draws one picture.
 
@@ -186,48 +205,61 @@ def picture(seed: int, index: int, size: tuple[int, int] = (120, 160)) -> tuple[
     near = _colour(rng) if rng.random() < 0.2 else None
     colours, horizon = _ground(rng, x, y, near)
     light = _light(rng, x, y)
-    canvas = colours * (light.ambient + light.key * max(light.direction[1], 0.3) * light.lamp)
-    labels = np.zeros(size, np.uint8)
-    soft = width * np.exp(rng.uniform(-5.0, -3.0))
-    dark = rng.uniform(0.2, 0.9)
+    scene = _Scene(
+        canvas=colours * (light.ambient + light.key * max(light.direction[1], 0.3) * light.lamp),
+        labels=np.zeros(size, np.uint8),
+        light=light,
+        near=near,
+        rows=rows,
+        columns=columns,
+        below_horizon=y > horizon,
+        soft=width * np.exp(rng.uniform(-5.0, -3.0)),
+        dark=rng.uniform(0.2, 0.9),
+    )
     shallow = rng.random() < 0.35  # depth of field: the ground, and the solids far away, are blurred
     if shallow:
-        canvas = _soften(canvas, width * rng.uniform(0.003, 0.015))
+        scene.canvas = _soften(scene.canvas, width * rng.uniform(0.003, 0.015))
     count = rng.integers(3, 9)
-    feet = np.sort(rng.uniform(max(horizon, 0) + 0.1, 1.1, count))  # from far to near, as a painter would
+    feet = np.sort(rng.uniform(max(horizon, 0) + 0.1, 1.1, count))  # from far to near: each is drawn over the last
     crowd = rng.uniform(0.15, 0.85), rng.uniform(0.12, 0.5)  # every other scene crowds around one spot
     for i, foot in enumerate(feet):
         label = int(rng.integers(1, NUM_CLASSES))
         radius = 0.5 * width * np.exp(rng.uniform(np.log(0.11), np.log(0.62))) * (0.6 + 0.5 * foot)
         cx = width * (rng.normal(*crowd) if index % 2 else rng.uniform(0, 1))
         cy = height * foot - radius * rng.uniform(0.5, 0.9)
-        top = max(int(cy - radius), 0)
-        left = max(int(cx - radius), 0)
-        bottom = min(int(cy + radius) + 2, height)
-        right = min(int(cx + radius) + 2, width)
-        if bottom - top < 3 or right - left < 3:
-            continue
-        window = np.s_[top:bottom, left:right]
-        sx = (columns[window] - cx) / radius
-        sy = (cy - rows[window]) / radius
-        here = light._replace(lamp=light.lamp[window])
-        inside, lit = _lit(rng, SOLIDS[label - 1], sx, sy, 1 / radius, light=here, near=near)
-        if not inside.any():
-            continue
-        mask = np.zeros(size, np.float32)
-        mask[window] = inside
-        base = top + np.flatnonzero(inside.any(1))[-1] - 0.15 * radius
-        shadow = dark * _shadow(mask, base, light.direction, soft * (0.3 + radius / (0.2 * width)))
-        contact = np.roll(_blur(mask, max(radius * 0.12, 0.7)), int(radius * 0.08) + 1, 0) * rng.uniform(0.2, 0.7)
-        canvas = canvas * ((1 - shadow * (y > horizon)) * (1 - contact))
-        alpha = mask
-        if shallow and i < count - 2:
-            alpha = _blur(mask, width * rng.uniform(0, 0.008) + 0.4)
-        full = canvas.copy()
-        full[:, top:bottom, left:right] = lit
-        canvas = canvas + (full - canvas) * alpha
-        labels[window][inside] = label
-    return _camera(rng, canvas, x, y), labels
+        _draw_solid(rng, scene, label, (cx, cy, radius), blurred=shallow and i < count - 2)
+    return _camera(rng, scene.canvas, x, y), scene.labels
+
+
+def _draw_solid(rng: Rng, scene: _Scene, label: int, circle: tuple[float, float, float], *, blurred: bool) -> None:
+    """Draws a solid with its shadow into the scene, in place; `circle` is the centre and the radius it lies within."""
+    cx, cy, radius = circle
+    height, width = scene.labels.shape
+    top = max(int(cy - radius), 0)
+    left = max(int(cx - radius), 0)
+    bottom = min(int(cy + radius) + 2, height)
+    right = min(int(cx + radius) + 2, width)
+    if bottom - top < 3 or right - left < 3:
+        return
+    window = np.s_[top:bottom, left:right]
+    sx = (scene.columns[window] - cx) / radius
+    sy = (cy - scene.rows[window]) / radius
+    light = scene.light._replace(lamp=scene.light.lamp[window])
+    inside, lit = _lit(rng, SOLIDS[label - 1], sx, sy, 1 / radius, light=light, near=scene.near)
+    if not inside.any():
+        return
+    mask = np.zeros(scene.labels.shape, np.float32)
+    mask[window] = inside
+    base = top + np.flatnonzero(inside.any(1))[-1] - 0.15 * radius
+    softness = scene.soft * (0.3 + radius / (0.2 * width))
+    shadow = scene.dark * _shadow(mask, base, light.direction, softness)
+    contact = np.roll(_blur(mask, max(radius * 0.12, 0.7)), int(radius * 0.08) + 1, 0) * rng.uniform(0.2, 0.7)
+    canvas = scene.canvas * ((1 - shadow * scene.below_horizon) * (1 - contact))
+    alpha = _blur(mask, width * rng.uniform(0, 0.008) + 0.4) if blurred else mask
+    full = canvas.copy()
+    full[:, top:bottom, left:right] = lit
+    scene.canvas = canvas + (full - canvas) * alpha
+    scene.labels[window][inside] = label
 
 
 def _soften(canvas: Array, radius: float) -> Array:

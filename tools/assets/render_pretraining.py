@@ -4,6 +4,8 @@ Tables, walls, lights and cameras are those of ``render_samples.py``, but the ca
 draw paint and size from the same distributions: only shape tells them apa A scene is ``NNNNN.png``, labels as in
 CLASS_NAMES, one exact sample a pixel, and ``NNNNN.jpg``, the photograph, which appears last. The series has no end; a
 scene depends on the seed and its number alone. Stopped, the same command goes on with the first scene that is missing.
+
+    render_env/bin/python -m tools.assets.render_pretraining scenes        # the environment of render_samples.py
 """
 
 from __future__ import annotations
@@ -17,11 +19,10 @@ import time
 from math import cos, pi, radians, sin
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
 import bpy
+import numpy as np
 from mathutils import Euler, Matrix
+from PIL import Image
 
 from tools.assets.render_samples import LIGHTS, TABLES, WALLS, Table, add_camera, add_light, render, scatter
 from tools.assets.render_things import (

@@ -15,7 +15,7 @@ Each scene has a seed of its own (``seed_of``), so a scene can be made again wit
 stopped at any time: a finished file is never made twice, and a file appears only when it is complete.
 
     python3.11 -m venv render_env && render_env/bin/pip install -r tools/assets/requirements-render.txt
-    render_env/bin/python tools/assets/render_samples.py --scenes 0-47
+    render_env/bin/python -m tools.assets.render_samples --scenes 0-47
 """
 
 from __future__ import annotations
@@ -423,10 +423,9 @@ def save(picture: Image.Image, path: Path, **options) -> None:
 def make_scene(index: int, out: Path, size: tuple[int, int], samples: int, only: str) -> None:
     """Makes what is missing of scene `index`."""
     name = f"fruit_{index:03d}"
-    photo, mask, classes = (out / kind / name for kind in ("images", "masks", "class_masks"))
-    photo = photo.with_suffix(".jpg")
-    mask = mask.with_suffix(".png")
-    classes = classes.with_suffix(".png")
+    photo = out / "images" / f"{name}.jpg"
+    mask = out / "masks" / f"{name}.png"
+    classes = out / "class_masks" / f"{name}.png"
     want_photo = only != "masks" and not photo.exists()
     want_masks = only != "images" and not (mask.exists() and classes.exists())
     if not (want_photo or want_masks):
@@ -455,7 +454,7 @@ def main() -> None:
     parser.add_argument("--size", help="such as 320x240 (width x height), to look at; default: each scene's own")
     parser.add_argument("--samples", type=int, default=1, help="paths a pixel")
     parser.add_argument("--only", choices=["all", "masks", "images"], default="all")
-    parser.add_argument("--out", type=Path, default=Path(__file__).resolve().parent.parent / "data_samples")
+    parser.add_argument("--out", type=Path, default=Path(__file__).resolve().parents[2] / "data_samples")
     options = parser.parse_args()
     scenes = []
     for part in options.scenes.split(","):
