@@ -52,8 +52,8 @@ def test_calibration_counts_each_known_pixel_once():
     masks = torch.tensor([0, 1, 1, 255, 1])
     rows = calibration(probabilities, masks)
     assert [row["pixels"] for row in rows] == [1, 1, 2]
-    assert [round(row["said"], 3) for row in rows] == [0.05, 0.5, 0.975]
-    assert [row["true"] for row in rows] == [0.0, 1.0, 1.0]
+    assert [round(row["predicted"], 3) for row in rows] == [0.05, 0.5, 0.975]
+    assert [row["observed"] for row in rows] == [0.0, 1.0, 1.0]
 
 
 def test_each_wrong_pixel_is_of_one_kind():
@@ -93,7 +93,7 @@ def test_the_charts_can_be_drawn():
     triple = (torch.ones(6, 8), torch.zeros(6, 8), torch.zeros(3, 6, 8))
     figures = (
         threshold_chart([0.2, 0.8], scores, own=0.5),
-        calibration_chart([{"said": 0.1, "true": 0.2, "pixels": 9}]),
+        calibration_chart([{"predicted": 0.1, "observed": 0.2, "pixels": 9}]),
         mistakes_figure([triple, triple], ["a", "b"]),
     )
     assert [encode(figure)[0] for figure in figures] == ["image/png"] * 3

@@ -84,6 +84,10 @@ def picture(alt: str) -> dict:
     return {"output_type": "display_data", "data": data, "metadata": {"image/png": {"alt": alt}}}
 
 
+def html(page: str) -> dict:
+    return {"output_type": "display_data", "data": {"text/html": [page]}, "metadata": {}}
+
+
 def exercise(number: int) -> dict:
     stub = f"def my_sum{number}(a, b):\n    ...  # your code\n\n\ncheck_sum(my_sum{number})"
     return code(stub, "exercise", outputs=(printed("Not yet: nothing to check so far.\n"),))
@@ -187,6 +191,10 @@ BROKEN = {
     "a wrong tolerance": (RIGHT_TAG, before_recap(code("a", "within-0.5", outputs=(printed("0.3\n"),)))),
     "a tolerance misspelt": (RIGHT_TAG, before_recap(code("a", "Within-0.03", outputs=(printed("0.3\n"),)))),
     "a tolerance of words": (RIGHT_TAG, before_recap(code("a", "within-0.03", outputs=(printed("3 fruit_007\n"),)))),
+    "a tolerance of a width": (
+        RIGHT_TAG,
+        before_recap(code("a", "within-5%", outputs=(html('<i width="768">a</i><b>a</b>'),))),
+    ),
     "a tolerance of prose": (RIGHT_TAG, before_recap(markdown("Hm.\n") | {"metadata": {"tags": ["within-0.03"]}})),
     "two of seven ignored": (
         "at_most_one_in_six_ignored",
@@ -427,6 +435,11 @@ def test_a_leak_is_found(leak: str, text: str, tmp_path: Path):
 @pytest.mark.parametrize("text", ["data/images/fruit_007.jpg", "IoU 0.87, 12 of 16", "1:30 minutes", "50%", "a/tmp/b"])
 def test_what_may_be_stored_is_no_leak(text: str, tmp_path: Path):
     assert rules_broken(read(tmp_path, shows(text))) == set()
+
+
+def test_the_bytes_of_a_picture_are_no_words(tmp_path: Path):
+    image = f'<img alt="{"x" * MIN_ALT}" src="data:image/png;base64,+/tmp/a+EPYC+">'
+    assert rules_broken(read(tmp_path, before_recap(code("a", outputs=(html(image),))))) == set()
 
 
 def test_the_state_of_widgets_is_found(tmp_path: Path):

@@ -214,6 +214,11 @@ def display(data: dict[str, str]) -> dict:
     return {"output_type": "display_data", "metadata": {}, "data": data}
 
 
+def image_in_html(place: str, data: str) -> dict:
+    image = f'<img alt="a dot at {place}" src="data:{data}">'
+    return display({"text/html": image, "text/plain": "a dot"})
+
+
 @dataclass
 class Case:
     """A cell, what is stored for it, and pieces of what the report has to say; none where the cell passes."""
@@ -227,6 +232,8 @@ class Case:
 HTML = "from IPython.display import HTML\nHTML('<b>IoU</b> <i>0.85</i>')"
 OF_HTML = "<IPython.core.display.HTML object>"
 FIGURE = "from IPython.display import display\ndisplay({'image/png': 'QUJD', 'text/plain': 'a dot at 0.50'}, raw=True)"
+IMAGE = 'from IPython.display import display\nimage = \'<img alt="a dot at 0.50" src="data:image/png;base64,QUJD">\'\n'
+IMAGE += "display({'text/html': image, 'text/plain': 'a dot'}, raw=True)"
 PRINTS = "print('IoU 0.85, 12 of 16')"
 
 CASES = {
@@ -268,6 +275,14 @@ CASES = {
         ["text/html, number 1 of 1: was 0.80, is 0.85"],
     ),
     "a figure": Case(FIGURE, [display({"image/png": "WFla", "text/plain": "a dot at 0.51"})], ["within-0.02"]),
+    "a figure in HTML": Case(IMAGE, [image_in_html("0.50", "image/jpeg;base64,/9j+AA==")], []),
+    "a figure in HTML, tagged": Case(IMAGE, [image_in_html("0.51", "image/png;base64,WF la")], ["within-0.02"]),
+    "a figure in HTML with another description": Case(
+        IMAGE, [image_in_html("0.51", "image/png;base64,QUJD")], [], ["mismatch 'text/html'"]
+    ),
+    "another drawing in HTML": Case(
+        IMAGE, [image_in_html("0.50", "image/svg+xml;base64,QUJD")], [], ["mismatch 'text/html'"]
+    ),
     "two displays, the second outside": Case(
         "from IPython.display import display\ndisplay(0.5)\ndisplay(0.6)",
         [display({"text/plain": "0.51"}), display({"text/plain": "0.63"})],

@@ -16,7 +16,7 @@ from functools import cached_property
 from pathlib import Path
 
 from tools.notebooks.environment import ROOT, colab_link, setup_cell
-from tools.notebooks.nbval_tolerance import Number, numbers_in, tolerance_of
+from tools.notebooks.nbval_tolerance import PICTURE_IN_HTML, Number, numbers_in, tolerance_of
 
 # Notebooks of the first edition, by their names without the number. The rules of verdicts, imports, tricks, minutes and
 # numbers in the prose skip them. Whoever rewrites one takes it off this list.
@@ -177,10 +177,15 @@ class Notebook:
 
 
 def texts_of(output: dict) -> str:
-    """All the words of an output: streams, plain text, HTML, SVG."""
+    """All the words of an output: streams, plain text, HTML, SVG. The bytes of a picture inside HTML are none."""
     parts = [output.get("text", "")]
     parts += [part for mime, part in output.get("data", {}).items() if mime.startswith("text/") or "svg" in mime]
-    return "\n".join("".join(part) for part in parts)
+    return re.sub(PICTURE_IN_HTML, "", "\n".join("".join(part) for part in parts))
+
+
+def without_tags(output: dict) -> str:
+    """What a reader sees of an output's words."""
+    return re.sub(r"<[^>]+>", " ", texts_of(output))
 
 
 def own_words(markdown: str) -> str:
@@ -317,7 +322,7 @@ def tolerances_are_right_and_needed(notebook: Notebook) -> Iterator[str]:
         except ValueError as error:
             yield f"{cell}: {error}"
             continue
-        shown = [number for output in cell.outputs for number in numbers_in(texts_of(output))]
+        shown = [number for output in cell.outputs for number in numbers_in(without_tags(output))]
         if tolerance and not any(number.has_point or tolerance.percent for number in shown):
             yield f"{cell} has the tolerance {tolerance} and shows no number that may differ: take the tag off"
 
@@ -639,7 +644,7 @@ def numbers_shown_or_written(notebook: Notebook) -> tuple[set[Decimal], set[Deci
         written = [node.value for node in nodes if isinstance(node, ast.Constant)]
         numbers |= {Decimal(repr(value)) for value in written if type(value) in (int, float)}
         numbers |= {abs(Decimal(repr(value))) for node in nodes for value in numbers_recorded(record_read_by(node))}
-        for text in [re.sub(r"<[^>]+>", " ", texts_of(output)) for output in cell.outputs if not is_figure(output)]:
+        for text in [without_tags(output) for output in cell.outputs if not is_figure(output)]:
             found = [number for number in numbers_in(text) if number.value.is_finite()]
             numbers |= {abs(number.value) for number in found}
             percent |= {abs(number.value) for number in found if is_percent(text, number)}

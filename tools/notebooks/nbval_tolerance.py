@@ -1,6 +1,6 @@
 """A pytest plugin over nbval: a cell tagged within-0.03 or within-5% is compared within that tolerance.
 
-conftest.py in the root loads it, so every call of pytest has it. An untagged cell is compared by nbval alone, exactly.
+conftest.py in the root loads it, so every call of pytest has it. An untagged cell is compared by nbval, exactly.
 In a tagged cell
 
 - the text around the numbers must be equal, but for white space;
@@ -8,7 +8,10 @@ In a tagged cell
 - whole numbers, and 1e-05, which has no point, may differ under a percentage only.
 
 A number is what stands by itself: 0.85, -2.1, 1,234.5, 3.2e+04, 12%, 1.5x. The digits of fruit_007.jpg, resnet-50,
-2.11.0, 320x240 and #102030 belong to a name, and names are text. Figures are not compared; nbval leaves them out.
+2.11.0, 320x240 and #102030 belong to a name, and names are text.
+
+Figures are not compared, in any cell: their pixels depend on fonts and libraries. nbval leaves out image/png and
+image/jpeg, and the plugin the same picture where it stands in HTML, as <img src="data:...">. Its alt text is compared.
 
 Standard library and pytest only: where nbval is not installed, the plugin loads and has nothing to do.
 """
@@ -53,6 +56,8 @@ NUMBER = re.compile(
     """,
     re.VERBOSE,
 )
+
+PICTURE_IN_HTML = r"data:image/(?:png|jpeg);base64,[A-Za-z0-9+/=\s]*"
 
 wrong_tag = pytest.StashKey[str]()
 
@@ -220,11 +225,12 @@ def compare_outputs(cell: Any, tolerance: Tolerance, now: list[Any], stored: lis
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Gives a tagged cell its tolerance, or notes what is wrong with its tag."""
+    """Leaves the pictures in HTML out; gives a tagged cell its tolerance, or notes what is wrong with its tag."""
     nbval = sys.modules.get("nbval.plugin")
     if nbval is None or not isinstance(item, nbval.IPyNbCell):
         return
     cell: Any = item
+    cell.parent.sanitize_patterns[PICTURE_IN_HTML] = "data:image"
     try:
         tolerance = tolerance_of(cell.cell.metadata.get("tags", []))
     except ValueError as error:

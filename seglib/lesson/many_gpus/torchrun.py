@@ -28,7 +28,7 @@ from seglib.data.dataloaders import make_loaders
 from seglib.data.splits import read_split
 from seglib.data.transforms import joint_transform
 from seglib.device import seed_everything
-from seglib.training.distributed import everyone, process_group, rank, world_size
+from seglib.training.distributed import all_gather, process_group, rank, world_size
 from seglib.training.distributed import evaluate_sharded, global_batch_loss, global_mean_loss, shard_loader, to_ddp
 
 

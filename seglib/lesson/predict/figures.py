@@ -49,9 +49,9 @@ def calibration_chart(rows: Sequence[Mapping[str, float]]) -> Figure:
     """
     figure, (axes,) = new_figure(1, 2, 8.0, 3.4)
     axes[0].plot([0, 1], [0, 1], color=BLACK, linestyle="--", linewidth=1)
-    axes[0].plot([row["said"] for row in rows], [row["true"] for row in rows], color=BLUE, marker="o")
+    axes[0].plot([row["predicted"] for row in rows], [row["observed"] for row in rows], color=BLUE, marker="o")
     axes[0].set(xlabel="probability that the model says", ylabel="share that is fruit", xlim=(0, 1), ylim=(0, 1))
-    axes[1].bar([row["said"] for row in rows], [row["pixels"] for row in rows], width=0.07, color=SKY_BLUE)
+    axes[1].bar([row["predicted"] for row in rows], [row["pixels"] for row in rows], width=0.07, color=SKY_BLUE)
     axes[1].set(xlabel="probability that the model says", ylabel="pixels (log scale)", yscale="log", xlim=(0, 1))
     return figure
 

@@ -59,7 +59,8 @@ def calibration(probabilities: Tensor, masks: Tensor, bins: int = 10) -> list[di
         bins: of equal width.
 
     Returns:
-        For each bin that holds pixels: "said", their mean probability; "true", the share that is the object; "pixels".
+        For each bin that holds pixels: "predicted", their mean probability; "observed", the share of them that is the
+        object; and "pixels", their number.
     """
     known = masks != IGNORE_INDEX
     predicted = probabilities[known].double()
@@ -70,9 +71,9 @@ def calibration(probabilities: Tensor, masks: Tensor, bins: int = 10) -> list[di
         inside = bin_of == number
         count = int(inside.sum())
         if count:
-            said = predicted[inside].mean().item()
-            true = is_object[inside].mean().item()
-            rows.append({"said": said, "true": true, "pixels": count})
+            mean = predicted[inside].mean().item()
+            share = is_object[inside].mean().item()
+            rows.append({"predicted": mean, "observed": share, "pixels": count})
     return rows
 
 

@@ -50,11 +50,11 @@ def spoil(masks: Sequence[Tensor], kind: str, share: float, seed: int) -> tuple[
     return spoiled, chosen
 
 
-def shift(mask: Tensor, side: tuple[int, int], kind: str = "shifted") -> Tensor:
-    """Move a mask (..., H, W) to a side, (down, right); what comes in at the edge is background."""
+def shift(mask: Tensor, direction: tuple[int, int], kind: str = "shifted") -> Tensor:
+    """Move a mask (..., H, W) to one side, one of `DIRECTIONS`; what comes in at the edge is background."""
     pixels = max(1, round(SHIFTS[kind] * mask.shape[-1]))
-    rows_to, rows_from = _overlap(pixels * side[0], mask.shape[-2])
-    columns_to, columns_from = _overlap(pixels * side[1], mask.shape[-1])
+    rows_to, rows_from = _overlap(pixels * direction[0], mask.shape[-2])
+    columns_to, columns_from = _overlap(pixels * direction[1], mask.shape[-1])
     moved = torch.zeros_like(mask)
     moved[..., rows_to, columns_to] = mask[..., rows_from, columns_from]
     return moved
