@@ -17,9 +17,10 @@ import torch
 
 from benchmarks.common.results import option_parser, write_record
 from benchmarks.common.resuming import runs_so_far, weights_used
-from benchmarks.common.samples import sample_files, shrunk_copies
+from benchmarks.common.samples import SAMPLES, sample_files, shrunk_copies
 from benchmarks.common.side_by_side import side_by_side
-from seglib.lesson.silent_bugs.bug_runs import SIZE, preflight, train_with_bug
+from seglib.data.splits import read_split
+from seglib.lesson.silent_bugs.bug_runs import SIZE, run_checks, train_with_bug
 from seglib.lesson.silent_bugs.bugs import BUGS
 
 SEEDS = (0, 1, 2)
@@ -31,16 +32,17 @@ ORDER = [NO_BUG, *BUGS]
 def train(bug: str, seed: int, files: Path, epochs: int) -> dict[str, Any]:
     """One training, its figures, and with seed 0 the checks."""
     fault = None if bug == NO_BUG else bug
-    run = train_with_bug(fault, files, seed, epochs)
+    split = read_split(SAMPLES / "split.json")
+    run = train_with_bug(fault, files, split, seed=seed, epochs=epochs)
     row = {
         "bug": bug,
         "seed": seed,
-        "true": run.true and round(run.true, 4),
-        "printed": [round(score, 4) for score in run.printed],
+        "true": run.true_iou and round(run.true_iou, 4),
+        "printed": [round(score, 4) for score in run.printed_ious],
         "losses": [round(loss, 4) for loss in run.losses],
     }
     if seed == 0:
-        row["checks"] = preflight(fault, files, run)
+        row["checks"] = run_checks(fault, files, split, run)
     return row
 
 

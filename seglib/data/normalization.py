@@ -30,9 +30,8 @@ def to_model_inputs(images: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
         return images, masks
     images = images.to(torch.float32, memory_format=torch.contiguous_format)  # each channel is then one block of memory
     for channel, mean, std in zip(images.unbind(-3), IMAGENET_MEAN, IMAGENET_STD, strict=True):
-        channel.sub_(255 * mean).div_(
-            255 * std
-        )  # Python numbers: a tensor of them would have to be copied to the device first
+        # Python numbers: a tensor of them would have to be copied to the device first.
+        channel.sub_(255 * mean).div_(255 * std)
     if masks.dtype == torch.uint8:
         masks = masks.float() if masks.ndim == 4 else masks.long()
     return images, masks
