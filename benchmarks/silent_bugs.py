@@ -37,7 +37,7 @@ def train(bug: str, seed: int, files: Path, epochs: int) -> dict[str, Any]:
     row = {
         "bug": bug,
         "seed": seed,
-        "true": run.true_iou and round(run.true_iou, 4),
+        "true": None if run.true_iou is None else round(run.true_iou, 4),
         "printed": [round(score, 4) for score in run.printed_ious],
         "losses": [round(loss, 4) for loss in run.losses],
     }

@@ -4,12 +4,11 @@ Playing means: an empty working folder, a Python without seglib, a stand-in for 
 notebook from first cell to last, its set-up cell run twice. The lessons come from a clone (git is told, for these
 processes only, that the repository's address is a local folder), or from the zip, unpacked by hand as notebook 00 says.
 
-    python tools/proofs/colab.py zip [FILE]
-    python tools/proofs/colab.py play [--python PYTHON] [--lessons clone zip] [notebook ...]
+    python -m tools.proofs.colab zip [FILE]
+    python -m tools.proofs.colab play [--python PYTHON] [--lessons clone zip] [notebook ...]
 """
 
 import argparse
-import json
 import os
 import subprocess
 import sys
@@ -22,12 +21,12 @@ import nbformat
 from jupyter_client import KernelManager
 from nbclient import NotebookClient
 
-from benchmarks.common.machine import machine
+from benchmarks.common.results import results_path, write_record
 from tools.notebooks.environment import NOTEBOOKS, REF, ROOT, RUN_ENV, copy_project, repository
 
-RESULTS = ROOT / "benchmarks" / "results" / "colab.json"
+WAYS = ("clone", "zip")  # by which the lessons come
 ZIP = "seglib-colab.zip"
-IN_ZIP = ("notebooks", "seglib", "data_samples", "benchmarks/results", "README.md", "LICENSE")
+IN_ZIP = ("notebooks", "seglib", "data_samples", "benchmarks/results", "README.md", "LICENSE")  # weights: in seglib
 
 # What a reader's own installation would bring is hidden, and `from google.colab import drive` works.
 SITE = f"""
@@ -46,11 +45,11 @@ def mount(path, force_remount=False):
 def origin(folder: Path) -> Path:
     """A repository in `folder` with one commit on the badge's ref: the project's files as they lie here."""
     copy_project(folder)
-    who = ("-c", "user.name=tests", "-c", "user.email=tests@localhost")
+    identity = ("-c", "user.name=tests", "-c", "user.email=tests@localhost")
     for command in (
         ("init", "--quiet", "--initial-branch", REF),
         ("-c", "core.compression=0", "add", "--all"),
-        (*who, "commit", "--quiet", "-m", "as it is"),
+        (*identity, "commit", "--quiet", "-m", "as it is"),
     ):
         subprocess.run(["git", *command], cwd=folder, check=True, capture_output=True)
     return folder
@@ -86,7 +85,15 @@ def build_zip(path: Path) -> Path:
 
 
 def play(notebook: Path, python: str, folder: Path, environment: dict[str, str], archive: Path | None = None) -> float:
-    """Run one notebook in the empty `folder`; returns seconds, and raises what the notebook raises."""
+    """Run one notebook in the empty `folder`; returns seconds, and raises what the notebook raises.
+
+    Args:
+        notebook: its file.
+        python: the interpreter of the kernel.
+        folder: where the kernel begins.
+        environment: of `surroundings`.
+        archive: the zip that a reader has unpacked there; without one, the set-up cell clones the lessons.
+    """
     if archive:
         with zipfile.ZipFile(archive) as packed:
             packed.extractall(folder / "lessons")
@@ -101,34 +108,39 @@ def play(notebook: Path, python: str, folder: Path, environment: dict[str, str],
     return time.perf_counter() - begin
 
 
+def play_all(notebooks: list[Path], python: str, ways: list[str]) -> list[dict[str, object]]:
+    """Play each notebook with its lessons coming by each of the ways; a row for each, with the seconds it took."""
+    rows: list[dict[str, object]] = []
+    with tempfile.TemporaryDirectory() as scratch:
+        environment = surroundings(Path(scratch) / "site", origin(Path(scratch) / "origin"))
+        archive = build_zip(Path(scratch) / ZIP)
+        for way in ways:
+            for notebook in notebooks:
+                folder = Path(scratch) / way / notebook.stem
+                folder.mkdir(parents=True)
+                seconds = play(notebook, python, folder, environment, archive if way == "zip" else None)
+                rows.append({"notebook": notebook.stem, "lessons": way, "seconds": round(seconds, 1)})
+                print(rows[-1], flush=True)
+    return rows
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("zip", "play"))
     parser.add_argument("names", nargs="*", help="notebooks to play, or the zip's name")
     parser.add_argument("--python", default=sys.executable)
-    parser.add_argument("--lessons", nargs="+", choices=("clone", "zip"), default=["clone", "zip"])
-    args = parser.parse_args()
-    if args.what == "zip":
-        path = build_zip(Path(args.names[0] if args.names else ZIP))
+    parser.add_argument("--lessons", nargs="+", choices=WAYS, default=list(WAYS))
+    arguments = parser.parse_args()
+    if arguments.what == "zip":
+        path = build_zip(Path(arguments.names[0] if arguments.names else ZIP))
         print(f"{path}: {path.stat().st_size / 1e6:.0f} MB. Upload it to Colab or Drive, then see notebook 00.")
         return 0
-    notebooks = [NOTEBOOKS / f"{Path(name).stem}.ipynb" for name in args.names] or sorted(
-        NOTEBOOKS.glob("[0-9]*.ipynb")
-    )
-    rows = []
-    with tempfile.TemporaryDirectory() as scratch:
-        environment = surroundings(Path(scratch) / "site", origin(Path(scratch) / "origin"))
-        archive = build_zip(Path(scratch) / ZIP)
-        for lessons in args.lessons:
-            for notebook in notebooks:
-                folder = Path(scratch) / lessons / notebook.stem
-                folder.mkdir(parents=True)
-                packed = archive if lessons == "zip" else None
-                seconds = play(notebook, str(Path(args.python).absolute()), folder, environment, packed)
-                rows.append({"notebook": notebook.stem, "lessons": lessons, "seconds": round(seconds, 1)})
-                print(rows[-1], flush=True)
-    if not args.names and len(args.lessons) == 2:
-        RESULTS.write_text(json.dumps({"machine": machine(), "plays": rows}, indent=1) + "\n", encoding="utf-8")
+    named = [NOTEBOOKS / f"{Path(name).stem}.ipynb" for name in arguments.names]
+    notebooks = named or sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))
+    python = str(Path(arguments.python).absolute())  # not resolved: a link in a virtual environment belongs to it
+    rows = play_all(notebooks, python, arguments.lessons)
+    if not named and set(arguments.lessons) == set(WAYS):
+        write_record(results_path("colab"), "seconds of each notebook as Google Colab would run it", {"plays": rows})
     return 0
 
 
