@@ -38,7 +38,7 @@ EPOCHS = 8  # 64 steps
 LONG = 100  # epochs, those of the notes
 MARKS = (1, 3, 8, 25, 50, LONG)
 SEEDS = (0, 1, 2)
-CHOICE = ("arm", "optimizer", "lr", "head_lr", "schedule")  # what a training is told by, beside its seed
+CHOICE = ("arm", "optimizer", "lr", "head_lr", "schedule")  # identifies a training, together with its seed
 
 pictures = functools.cache(small_pairs)  # decoded once in each process
 

@@ -124,7 +124,7 @@ def main() -> None:
     runs = runs_so_far(arguments.out, settings, parser)
     done = {(run["pictures"], run["way"], run["seed"]) for run in runs}
     todo = [(count, way, seed) for seed in arguments.seeds for count in COUNTS for way in WAYS]
-    what = "few pictures learned by heart, with and without augmentation"
+    what = "over-fitting to few pictures, with and without augmentation"
     with shrunk_copies(sample_files(), size) as files:
         shared = {"files": files, "size": size, "steps": arguments.steps}
         cases = [
