@@ -4,8 +4,6 @@
 MAKEFLAGS += --no-print-directory
 # Two threads are what the lessons are written for; a machine that shares its cores may set fewer.
 export OMP_NUM_THREADS ?= 2
-# Waiting threads sleep instead of spinning: beside other busy programs a training step then takes about half the time.
-export OMP_WAIT_POLICY ?= PASSIVE
 
 VENV ?= .venv
 ifeq ($(OS),Windows_NT)
