@@ -1,8 +1,9 @@
 """Owns the losses, each with the activation and threshold that go with it. Explained in 05_loss."""
 
 import functools
-from collections.abc import Callable
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -29,7 +30,7 @@ class Loss:
     """
 
     name: str
-    function: Callable[[Tensor, Tensor], Tensor]
+    function: Callable[..., Tensor]
     activation: Callable[[Tensor], Tensor]
     threshold: float | None  # on the raw output; None: the class with the largest output
 
@@ -56,8 +57,15 @@ class Loss:
         return (outputs[:, 0] > self.threshold).long()
 
 
-def make_loss(name: str) -> Loss:
+def make_loss(name: str, class_weights: Sequence[float] | None = None) -> Loss:
     """A loss by its name: "mse" (the notes'), "bce", "dice", "bce_dice" (their sum); for classes "cross_entropy".
+
+    Args:
+        name: also "ce_dice", for classes: cross-entropy plus Dice of the classes but the background.
+        class_weights: for classes, how much a pixel of each counts in the cross-entropy; None counts all alike.
+
+    Raises:
+        TrainingError: an unknown name; weights for a loss of one object, or that are not above 0.
 
     Example:
         >>> criterion = make_loss("bce")
@@ -66,7 +74,16 @@ def make_loss(name: str) -> Loss:
     """
     if name not in _LOSSES:
         raise TrainingError(f'There is no loss "{name}".', f"one of {', '.join(_LOSSES)}", "Correct the name.")
-    return _LOSSES[name]
+    criterion = _LOSSES[name]
+    if class_weights is None:
+        return criterion
+    if criterion.threshold is not None or not all(0 < weight < math.inf for weight in class_weights):
+        raise TrainingError(
+            f'class_weights = {list(class_weights)} for the loss "{name}".',
+            "a number above 0 for each class, and a loss for classes: cross_entropy or ce_dice",
+            "Leave the weights out, or name the classes and such a loss.",
+        )
+    return replace(criterion, function=functools.partial(criterion.function, class_weights=list(class_weights)))
 
 
 def _mean_where_known(pixel_losses: Tensor, known: Tensor) -> Tensor:
@@ -92,10 +109,24 @@ def _dice(outputs: Tensor, masks: Tensor) -> Tensor:
     return 1 - (2 * (probability * target).sum() + 1) / (probability.sum() + target.sum() + 1)
 
 
-def _cross_entropy(outputs: Tensor, masks: Tensor) -> Tensor:
+def _cross_entropy(outputs: Tensor, masks: Tensor, class_weights: Sequence[float] | None = None) -> Tensor:
     known = masks != IGNORE_INDEX
     pixel_losses = F.cross_entropy(outputs, masks, ignore_index=IGNORE_INDEX, reduction="none")
-    return _mean_where_known(pixel_losses, known)
+    if class_weights is None:
+        return _mean_where_known(pixel_losses, known)
+    weights = outputs.new_tensor(class_weights)[masks.where(known, 0)]  # (N, H, W)
+    return (pixel_losses * weights * known).sum() / (weights * known).sum().clamp(min=1e-12)
+
+
+def _ce_dice(outputs: Tensor, masks: Tensor, class_weights: Sequence[float] | None = None) -> Tensor:
+    """Cross-entropy, plus 1 - Dice over the whole batch of each class but the background, averaged."""
+    known = masks != IGNORE_INDEX
+    probability = outputs.softmax(dim=1) * known[:, None]  # (N, C, H, W)
+    target = F.one_hot(masks.where(known, 0), outputs.shape[1]).movedim(-1, 1) * known[:, None]  # (N, C, H, W)
+    both = (probability * target).sum(dim=(0, 2, 3))  # (C,)
+    total = probability.sum(dim=(0, 2, 3)) + target.sum(dim=(0, 2, 3))
+    dice = (2 * both + 1) / (total + 1)
+    return _cross_entropy(outputs, masks, class_weights) + 1 - dice[1:].mean()
 
 
 def _intensity(outputs: Tensor) -> Tensor:
@@ -108,6 +139,7 @@ _LOSSES = {
     "dice": Loss("dice", _dice, torch.sigmoid, 0.0),
     "bce_dice": Loss("bce_dice", lambda *pair: _bce(*pair) + _dice(*pair), torch.sigmoid, 0.0),
     "cross_entropy": Loss("cross_entropy", _cross_entropy, functools.partial(torch.softmax, dim=1), None),
+    "ce_dice": Loss("ce_dice", _ce_dice, functools.partial(torch.softmax, dim=1), None),
 }
 
 
@@ -164,3 +196,22 @@ def check_class_masks(masks: Tensor, num_classes: int) -> None:
 
 def _dtype(tensor: Tensor) -> str:
     return str(tensor.dtype).removeprefix("torch.")
+
+
+def balanced_class_weights(pixels: Mapping[str, int]) -> list[float]:
+    """Weights for classes of very different sizes: one over the square root of each share, 1 on average.
+
+    Args:
+        pixels: class -> how many pixels of it the training masks hold.
+
+    Returns:
+        One weight a class, in order; a class without pixels gets the largest weight of the others.
+
+    Example:
+        >>> [round(weight, 2) for weight in balanced_class_weights({"soil": 9000, "crop": 900, "weed": 100})]
+        [0.22, 0.69, 2.08]
+    """
+    roots = [1 / math.sqrt(count) if count else 0.0 for count in pixels.values()]
+    roots = [root or max(roots) for root in roots]
+    mean = sum(roots) / len(roots) or 1.0
+    return [root / mean for root in roots]

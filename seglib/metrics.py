@@ -1,5 +1,6 @@
 """Owns the one confusion matrix, and IoU, Dice and pixel accuracy read off it. Explained in 05_loss."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -108,6 +109,56 @@ class Evaluation:
     def iou(self) -> float:
         """IoU of the object in [0, 1]; with several classes, the mean over those that are present."""
         return iou(self.matrix)[1].item() if len(self.matrix) == 2 else mean_iou(self.matrix)
+
+    @property
+    def class_iou(self) -> list[float]:
+        """IoU of each class, the background's first; NaN where a class is absent."""
+        return iou(self.matrix).tolist()
+
+
+def trivial_ious(matrix: Tensor) -> Tensor:
+    """What calling every pixel class c would score, for each c: (C,) float64.
+
+    Of two classes it is the IoU of that class; of more the mean over those that are present.
+
+    Example:
+        >>> trivial_ious(torch.tensor([[60, 10], [20, 10]]))
+        tensor([0.7000, 0.3000], dtype=torch.float64)
+    """
+    truth = matrix.double().sum(dim=1)
+    shares = truth / truth.sum()
+    return shares if len(matrix) == 2 else shares / (truth > 0).sum()
+
+
+def describe_collapse(matrix: Tensor, names: Sequence[str]) -> list[str]:
+    """What a score hides, in words: classes that are never predicted, and a model no better than one class alone.
+
+    Args:
+        matrix: (C, C), rows are the truth.
+        names: of the classes, the background's first.
+
+    Returns:
+        Sentences; none if there is nothing to say.
+
+    Example:
+        >>> describe_collapse(torch.tensor([[20, 0], [80, 0]]), ["background", "cell"])
+        ['"cell" is never predicted.']
+        >>> describe_collapse(torch.tensor([[0, 20], [0, 80]]), ["background", "cell"])[1]
+        'The IoU, 0.800, is that of calling everything "cell", 0.800: so far nothing has been learned.'
+    """
+    truth = matrix.sum(dim=1)
+    predicted = matrix.sum(dim=0)
+    missing = [f'"{name}"' for name, there, found in zip(names, truth, predicted, strict=True) if there and not found]
+    sentences = [f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} never predicted."] if missing else []
+    trivial = trivial_ious(matrix)
+    best = int(trivial.argmax()) if len(matrix) > 2 else 1  # of one object, only "all object" has an IoU above 0
+    score = iou(matrix)[1].item() if len(matrix) == 2 else mean_iou(matrix)
+    if truth[best] and 0 < score <= trivial[best] + 0.01:
+        sentences.append(
+            f'The IoU, {score:.3f}, is that of calling everything "{names[best]}", {trivial[best]:.3f}: so far nothing '
+            "has been learned."
+        )
+    return sentences
 
 
 def _sums(matrix: Tensor) -> tuple[Tensor, Tensor, Tensor]:

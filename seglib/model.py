@@ -3,7 +3,9 @@
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -47,7 +49,7 @@ def build_deeplab(
         name: one of `OUTPUT_STRIDE`.
         num_classes: 1 for object against background, otherwise the number of classes, the background included.
         weights: "bundled" (part of seglib, for MobileNetV3 only), "coco" (torchvision's, downloaded on first use), the
-            path of a state dict, or None for random ones. Only "coco" needs the network.
+            path of a state dict or of a checkpoint, or None for random ones. Only "coco" needs the network.
         aux: with the auxiliary head, whose output is `["aux"]`.
         batchnorm_momentum: weight of the newest batch in running means; 0.1 suits short training, None leaves
             torchvision's own.
@@ -126,7 +128,8 @@ def _read_weights(name: str, weights: str | os.PathLike[str]) -> tuple[dict[str,
         raise WeightsError(
             f"{path.name}, or the {path.stem}.json beside it, is missing or is not the file that was released.",
             f"both files, and SHA-256 {sha256 or 'as the second one states it'} of the first",
-            "In a clone, git checkout -- seglib/weights restores them. Otherwise install seglib again.",
+            "In a clone, git checkout -- seglib/weights restores them; else install seglib again. Without them: "
+            'weights="coco", downloaded once, or weights=None.',
         )
     return _read_file(path), source
 
@@ -134,11 +137,44 @@ def _read_weights(name: str, weights: str | os.PathLike[str]) -> tuple[dict[str,
 def _read_file(path: Path) -> dict[str, torch.Tensor]:
     if not path.is_file():
         raise WeightsError(f"There are no weights at {path.name}.", "a state dict of torch.save", "Correct the path.")
-    state = load_tensors(path)
+    state = state_dict_in(load_tensors(path))
     tensors = isinstance(state, dict) and all(isinstance(value, torch.Tensor) for value in state.values())
     if not tensors or not all(isinstance(key, str) for key in state):
         raise WeightsError(f"{path.name} holds no state dict.", "names and tensors", "Save model.state_dict().")
     return state
+
+
+# Where training scripts put the weights, and what wrappers of a model put before each name.
+_KEYS_OF_STATE = ("model", "state_dict", "model_state_dict", "model_state")
+_PREFIXES = ("module.", "_orig_mod.", "model.")
+
+
+def state_dict_in(contents: Any) -> Any:
+    """The state dict of a model in what a training script has saved: a checkpoint of seglib, or of another script.
+
+    Prefixes of `DataParallel`, `DistributedDataParallel`, `torch.compile` and Lightning are taken away. Of a checkpoint
+    of seglib it is that of the best epoch. Whatever else is returned as it is.
+
+    Example:
+        >>> state_dict_in({"epoch": 3, "model": {"module.weight": torch.zeros(1)}})
+        {'weight': tensor([0.])}
+    """
+    if not isinstance(contents, Mapping):
+        return contents
+    states = contents.get("states")
+    if isinstance(states, Mapping):  # of seglib.training.checkpoint
+        stopping = states.get("stopping")
+        best = stopping.get("weights") if isinstance(stopping, Mapping) else None
+        contents = best or states.get("model", states)
+    for key in _KEYS_OF_STATE:
+        if isinstance(contents.get(key), Mapping):
+            contents = contents[key]
+    names = list(contents)
+    for prefix in _PREFIXES * 2:
+        if names and all(isinstance(name, str) and name.startswith(prefix) for name in names):
+            contents = {name.removeprefix(prefix): value for name, value in contents.items()}
+            names = list(contents)
+    return contents
 
 
 def _read_coco(name: str) -> dict[str, torch.Tensor]:
@@ -162,9 +198,31 @@ def _load(model: nn.Module, state: dict[str, torch.Tensor], source: str) -> str:
         raise WeightsError(
             f"{source} do not fit this model: {len(lost)} tensors differ, {min(lost)} for one.",
             "weights of the same architecture",
-            "Name the model that the weights were made for.",
+            f"Name the model that the weights were made for{_likely_model(state)}.",
         )
     model.load_state_dict(fits, strict=False)
     parts = {"classifier.4.weight": "the last layer", "aux_classifier.0.weight": "the auxiliary head"}
     new_parts = " and ".join(part for key, part in parts.items() if key in own and key not in fits)
     return f"{source}; new: {new_parts}" if new_parts else f"{source}; every layer is pretrained"
+
+
+# How many blocks layer3 of the backbone has -> the model.
+_BLOCKS_IN_LAYER3 = {6: "deeplabv3_resnet50", 23: "deeplabv3_resnet101"}
+
+
+def architecture_of(state: Mapping[str, Any]) -> str | None:
+    """The name of the DeepLab that a state dict belongs to, found from the names of its tensors; None if it is none.
+
+    Example:
+        >>> architecture_of(build_deeplab(weights=None, verbose=False).state_dict())
+        'deeplabv3_mobilenet_v3_large'
+    """
+    if "classifier.0.convs.0.0.weight" not in state or "classifier.4.bias" not in state:
+        return None
+    blocks = sum(key.startswith("backbone.layer3.") and key.endswith(".conv1.weight") for key in state)
+    return _BLOCKS_IN_LAYER3.get(blocks, BUNDLED_MODEL)
+
+
+def _likely_model(state: Mapping[str, Any]) -> str:
+    name = architecture_of(state)
+    return f': model="{name}"' if name else ", or those of a DeepLabV3"

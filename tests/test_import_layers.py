@@ -23,12 +23,19 @@ LAYERS = [
     ["inference"],
     ["doctor"],
     ["cli"],
-    ["train"],
+    ["train", "__main__"],
     ["lesson"],
 ]
 LAYER_OF = {name: layer for layer, names in enumerate(LAYERS) for name in names}
 # What real folders, many machines and the command line need stands around the core; the core imports none of it.
-AROUND = ("seglib.training.distributed", "seglib.doctor", "seglib.cli", "seglib.train", "seglib.lesson")
+AROUND = (
+    "seglib.training.distributed",
+    "seglib.data.formats",
+    "seglib.doctor",
+    "seglib.cli",
+    "seglib.train",
+    "seglib.lesson",
+)
 MODULES_ON_IMPORT = 22  # of all libraries, beyond torch and torchvision: as in the first edition
 
 
@@ -43,7 +50,7 @@ def modules(package: Path = PACKAGE) -> dict[str, Path]:
 
 
 def stands_around(name: str) -> bool:
-    return any(name == part or name.startswith(f"{part}.") for part in AROUND)
+    return name.endswith(".__main__") or any(name == part or name.startswith(f"{part}.") for part in AROUND)
 
 
 MODULES = modules()
@@ -72,7 +79,7 @@ def edges(package: Path = PACKAGE) -> dict[str, set[str]]:
 
 
 def layer(name: str) -> int:
-    part = name.split(".")[1]
+    part = "__main__" if name.endswith(".__main__") else name.split(".")[1]  # what is typed stands at the top
     assert part in LAYER_OF, f"{name} stands in no layer: name it in LAYERS"
     return LAYER_OF[part]
 

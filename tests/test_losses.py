@@ -7,23 +7,24 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from seglib.errors import SegError, ShapeError, TrainingError
-from seglib.losses import IGNORE_INDEX, make_loss
+from seglib.losses import IGNORE_INDEX, balanced_class_weights, make_loss
 from tests.support.helpers import check_message, quick
 
 BINARY = ["mse", "bce", "dice", "bce_dice"]
-ALL = [*BINARY, "cross_entropy"]
+CLASSES = ["cross_entropy", "ce_dice"]
+ALL = [*BINARY, *CLASSES]
 seeds = st.integers(0, 2**32 - 1)
 
 
 def case(name: str, seed: int = 0, batch: int = 2, classes: int = 3, ignore: bool = True) -> tuple[Tensor, Tensor]:
     """Random outputs and masks of the shapes that this loss asks for."""
     generator = torch.Generator().manual_seed(seed)
-    channels = classes if name == "cross_entropy" else 1
+    channels = classes if name in CLASSES else 1
     outputs = torch.randn((batch, channels, 4, 5), generator=generator)
     masks = torch.randint(0, max(2, channels), (batch, 4, 5), generator=generator)
     if ignore:
         masks[torch.rand((batch, 4, 5), generator=generator) < 0.2] = IGNORE_INDEX
-    return outputs, masks if name == "cross_entropy" else masks[:, None].float()
+    return outputs, masks if name in CLASSES else masks[:, None].float()
 
 
 # Values by hand
@@ -105,7 +106,7 @@ def test_on_a_gpu_a_mask_with_strange_values_makes_the_loss_nan_and_nobody_looks
 def test_gradients_are_right(name):
     outputs, masks = case(name)
     outputs = outputs.double().requires_grad_()
-    masks = masks if name == "cross_entropy" else masks.double()
+    masks = masks if name in CLASSES else masks.double()
     assert torch.autograd.gradcheck(lambda outputs: make_loss(name)(outputs, masks), outputs)
 
 
@@ -313,3 +314,51 @@ def test_mse_intensities_are_cut_to_0_and_1():
 def test_every_refusal_is_one_kind_of_error(name):
     with pytest.raises(SegError):
         make_loss(name)(torch.zeros(1, 1, 2, 2), torch.zeros(1, 2, 2))
+
+
+# Weights of classes
+
+
+def test_ce_dice_by_hand():
+    outputs = torch.tensor([[[[20.0, -20.0]], [[-20.0, 20.0]]]])  # (1, 2, 1, 2): sure of class 0, sure of class 1
+    right = torch.tensor([[[0, 1]]])
+    wrong = torch.tensor([[[1, 0]]])
+    assert make_loss("ce_dice")(outputs, right).item() == pytest.approx(0, abs=1e-6)
+    # Dice of class 1, with 1 added above and below: (2 * 0 + 1) / (1 + 1 + 1)
+    assert make_loss("ce_dice")(outputs, wrong).item() == pytest.approx(40 + 1 - 1 / 3, rel=1e-5)
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_equal_weights_change_nothing_and_others_are_those_of_torch(name):
+    outputs, masks = case(name, seed=3)
+    plain = make_loss(name)(outputs, masks)
+    assert make_loss(name, [2.0, 2.0, 2.0])(outputs, masks).item() == pytest.approx(plain.item(), rel=1e-5)
+    weights = [0.2, 1.0, 1.5]
+    ours = make_loss(name, weights)(outputs, masks) - plain
+    reference = [
+        torch.nn.functional.cross_entropy(outputs, masks, weight, ignore_index=255)
+        for weight in (torch.tensor(weights), None)
+    ]
+    assert ours.item() == pytest.approx((reference[0] - reference[1]).item(), rel=1e-4)
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_weights_and_nothing_known_cost_nothing(name):
+    outputs, masks = case(name)
+    loss = make_loss(name, [1.0, 2.0, 3.0])(outputs, torch.full_like(masks, IGNORE_INDEX))
+    assert loss.item() == 0
+
+
+@pytest.mark.parametrize(("name", "weights"), [("bce", [1.0, 2.0]), ("ce_dice", [1.0, 0.0]), ("ce_dice", [math.nan])])
+def test_weights_that_cannot_be_are_refused(name, weights):
+    with pytest.raises(TrainingError) as caught:
+        make_loss(name, weights)
+    check_message(caught.value, "class_weights")
+
+
+def test_balanced_weights_are_larger_for_rarer_classes_and_1_on_average():
+    weights = balanced_class_weights({"soil": 940, "crop": 20, "weed": 40})
+    assert sum(weights) / 3 == pytest.approx(1)
+    assert weights[1] > weights[2] > weights[0]
+    assert weights[1] / weights[0] == pytest.approx((940 / 20) ** 0.5)
+    assert balanced_class_weights({"a": 10, "b": 0}) == [1.0, 1.0]

@@ -7,7 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seglib.errors import ShapeError
-from seglib.metrics import confusion_matrix, dice, iou, mean_iou, pixel_accuracy
+from seglib.metrics import (
+    Evaluation,
+    confusion_matrix,
+    describe_collapse,
+    dice,
+    iou,
+    mean_iou,
+    pixel_accuracy,
+    trivial_ious,
+)
 from tests.support.helpers import check_message, quick
 
 seeds = st.integers(0, 2**32 - 1)
@@ -202,3 +211,47 @@ def test_probabilities_are_no_labels(side):
 
 def test_a_prediction_is_free_where_the_truth_is_ignored():
     assert confusion_matrix(torch.tensor([0, 77]), torch.tensor([0, 255])).tolist() == [[1, 0], [0, 0]]
+
+
+# What a score hides
+
+
+@pytest.mark.parametrize("num_classes", [2, 3, 5])
+def test_the_trivial_score_is_that_of_calling_everything_one_class(num_classes):
+    generator = torch.Generator().manual_seed(num_classes)
+    target = torch.randint(0, num_classes, (1000,), generator=generator)
+    matrix = confusion_matrix(torch.randint(0, num_classes, (1000,), generator=generator), target, num_classes)
+    for label, trivial in enumerate(trivial_ious(matrix).tolist()):
+        constant = confusion_matrix(torch.full_like(target, label), target, num_classes)
+        wanted = iou(constant)[label].item() if num_classes == 2 else mean_iou(constant)
+        assert trivial == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize(
+    ("matrix", "words"),
+    [
+        ([[0, 20], [0, 80]], ['"background" is never predicted', 'calling everything "cell", 0.800']),
+        ([[20, 0], [80, 0]], ['"cell" is never predicted']),
+        ([[18, 2], [10, 70]], []),
+        ([[100, 0], [0, 0]], []),  # nothing to find, and nothing found
+    ],
+)
+def test_a_model_of_one_class_is_called_what_it_is(matrix, words):
+    sentences = describe_collapse(torch.tensor(matrix), ["background", "cell"])
+    assert len(sentences) == len(words)
+    for sentence, word in zip(sentences, words, strict=True):
+        assert word in sentence
+
+
+def test_of_several_classes_each_that_is_never_predicted_is_named():
+    matrix = torch.tensor([[90, 0, 0], [5, 0, 0], [5, 0, 0]])
+    sentences = describe_collapse(matrix, ["soil", "crop", "weed"])
+    assert sentences[0] == '"crop", "weed" are never predicted.'
+    assert 'calling everything "soil", 0.300' in sentences[1]
+    learned = torch.tensor([[90, 0, 0], [1, 4, 0], [1, 0, 4]])
+    assert describe_collapse(learned, ["soil", "crop", "weed"]) == []
+
+
+def test_an_evaluation_has_the_iou_of_each_class():
+    evaluation = Evaluation(0.5, torch.tensor([[2, 2], [0, 2]]))
+    assert evaluation.class_iou == pytest.approx([0.5, 0.5])

@@ -15,7 +15,11 @@ from torchvision.models.segmentation.fcn import FCNHead
 from seglib import model as model_module
 from seglib.errors import TrainingError, WeightsError
 from seglib.inference.tiles import TILE_STEP
+from seglib.losses import make_loss
 from seglib.model import BUNDLED_MODEL, OUTPUT_STRIDE, build_deeplab, bundled_weights_path, output_stride
+from seglib.training.checkpoint import Checkpoint
+from seglib.training.early_stopping import EarlyStopping
+from seglib.training.history import History
 from tests.support.helpers import check_message, refused
 
 COCO_FILE = DeepLabV3_MobileNet_V3_Large_Weights.DEFAULT.url.rsplit("/", 1)[1]
@@ -289,7 +293,7 @@ class Code:
         (lambda state, path: torch.save(nn.Linear(1, 1), path), "holds pickled code"),
         (lambda state, path: torch.save([1, 2], path), "holds no state dict"),
         (lambda state, path: torch.save(torch.zeros(3), path), "holds no state dict"),
-        (lambda state, path: torch.save({"model": state, "epoch": 3}, path), "holds no state dict"),
+        (lambda state, path: torch.save({"ema": state, "epoch": 3}, path), "holds no state dict"),
         (lambda state, path: torch.save({0: torch.zeros(1)}, path), "holds no state dict"),
         (lambda state, path: torch.save({"weight": "text"}, path), "holds no state dict"),
         (lambda state, path: torch.save({}, path), "do not fit"),
@@ -452,3 +456,52 @@ def test_a_damaged_download_is_refused(coco_file, aux, tmp_path):
     save_truncated(aux.state_dict(), coco_file)
     with refused(WeightsError, tmp_path, "checkpoints", "delete"):
         build_deeplab(weights="coco", verbose=False)
+
+
+WRAPPINGS = {
+    "DataParallel": lambda state: {f"module.{name}": tensor for name, tensor in state.items()},
+    "torch.compile": lambda state: {f"_orig_mod.{name}": tensor for name, tensor in state.items()},
+    "both": lambda state: {f"_orig_mod.module.{name}": tensor for name, tensor in state.items()},
+    "torchvision's script": lambda state: {"model": state, "optimizer": {}, "epoch": 3},
+    "state_dict": lambda state: {"state_dict": state},
+    "Lightning": lambda state: {"state_dict": {f"model.{name}": tensor for name, tensor in state.items()}, "epoch": 1},
+    "wrapped and nested": lambda state: {"model": {f"module.{name}": tensor for name, tensor in state.items()}},
+}
+
+
+@pytest.mark.parametrize("wrap", WRAPPINGS.values(), ids=WRAPPINGS)
+def test_weights_of_other_scripts_are_unwrapped(tmp_path, wrap):
+    torch.manual_seed(0)
+    state = build_deeplab(weights=None, verbose=False).state_dict()
+    torch.save(wrap(state), tmp_path / "other.pt")
+    read = build_deeplab(weights=tmp_path / "other.pt", verbose=False).state_dict()
+    assert all(torch.equal(read[name], tensor) for name, tensor in state.items())
+
+
+def test_weights_of_another_model_name_that_model(tmp_path):
+    torch.save(build_deeplab("deeplabv3_resnet50", weights=None, verbose=False).state_dict(), tmp_path / "other.pt")
+    with pytest.raises(WeightsError, match='model="deeplabv3_resnet50"'):
+        build_deeplab(weights=tmp_path / "other.pt")
+
+
+@pytest.mark.parametrize("best", [False, True])
+def test_a_checkpoint_gives_the_weights_of_its_best_epoch_and_other_classes_a_new_layer(tmp_path, best, capsys):
+    model = build_deeplab(weights=None, verbose=False)
+    history = History()
+    history.add(1.0, 1.0, 0.5)
+    stopping = EarlyStopping(model)
+    if best:
+        stopping.update(history)
+    wanted = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    if best:  # the weights go on, and the best stay
+        for parameter in model.parameters():
+            parameter.data.add_(1)
+    Checkpoint(tmp_path / "run.pt", model, make_loss("bce"), optimizer, None, size=(48, 64), stopping=stopping).save(
+        history
+    )
+    read = build_deeplab(weights=tmp_path / "run.pt").state_dict()
+    assert "every layer is pretrained" in capsys.readouterr().out
+    assert all(torch.equal(read[name], tensor) for name, tensor in wanted.items())
+    build_deeplab(num_classes=3, weights=tmp_path / "run.pt")
+    assert "new: the last layer" in capsys.readouterr().out

@@ -1,16 +1,17 @@
-"""Owns the command that trains: its options, and the way from two folders to a checkpoint. See 14_many_gpus.
+"""Owns the command that trains: the way from two folders to a checkpoint. Explained in 14_many_gpus.
 
-python -m seglib.train IMAGES MASKS --out run.pt
+python -m seglib train IMAGES MASKS --out run.pt
 torchrun --nproc-per-node=2 -m seglib.train IMAGES MASKS --out run.pt
 """
 
 import argparse
+import copy
 import math
-import sys
+import statistics
+import warnings
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,15 +22,30 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader
 
 from seglib.checkpoint_io import backup_path, load_or_backup
+from seglib.cli.epoch_report import EpochReport
+from seglib.cli.options import group_function, reading_of, split_of
+from seglib.cli.surface import command_line, in_options, options_of, print_error
+from seglib.cli.train_options import (
+    DESCRIPTION,
+    MAY_DIFFER,
+    add_options,
+    names_in_split,
+    names_of_classes,
+    parser,
+    plain_options,
+)
 from seglib.data.dataloaders import make_loaders
 from seglib.data.dataset import CustomDataset
-from seglib.data.splits import Split, random_split, read_split
+from seglib.data.splits import Split, k_folds
 from seglib.data.transforms import joint_transform
 from seglib.device import seed_everything
-from seglib.errors import SegError, TrainingError
-from seglib.losses import Loss, make_loss
-from seglib.model import BUNDLED_MODEL, OUTPUT_STRIDE, build_deeplab
-from seglib.optim import SCHEDULES, make_optimizer, make_scheduler
+from seglib.doctor import examine
+from seglib.errors import MaskError, SegError, TrainingError
+from seglib.inference.tiles import TiledModel
+from seglib.losses import Loss, balanced_class_weights, make_loss
+from seglib.metrics import Evaluation
+from seglib.model import build_deeplab
+from seglib.optim import make_optimizer, make_scheduler
 from seglib.training.checkpoint import Checkpoint, require_same_training
 from seglib.training.distributed import (
     all_gather,
@@ -49,46 +65,103 @@ from seglib.training.history import History
 from seglib.training.loop import run_epochs
 from seglib.training.precision import use_bfloat16
 
-# What may differ when a training goes on. Its pictures are compared by their names, wherever the folders lie.
-MAY_DIFFER = (
-    "images",
-    "masks",
-    "out",
-    "split",
-    "validation_share",
-    "epochs",
-    "workers",
-    "patience",
-    "resume",
-    "device",
-)
+WARMUP = 8  # steps, if the training is long enough
+NEVER = 1_000_000  # epochs of patience: the best weights are kept, and nothing is stopped
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line; returns the exit code: 0, 2 after an error of the reader's, 130 after Ctrl-C."""
+    own = parser()
     try:
-        options = parser().parse_args(arguments)
-        with process_group(options.device) as device:
-            train(options, device)
+        options = own.parse_args(arguments)
+        return run_command(options)
     except SegError as error:
         if first_to_report():
-            print(error, file=sys.stderr, flush=True)
+            print_error(error, own)
         return 2
     except KeyboardInterrupt:
         return 130
+
+
+def add_parser(commands: Any) -> None:
+    """Add `train` to the sub commands."""
+    made = commands.add_parser("train", help="fine-tune a model", description=DESCRIPTION)
+    add_options(made)
+    made.set_defaults(run=run_command, parser=made)
+
+
+def run_command(options: argparse.Namespace) -> int:
+    """Train as the options say, on the device or devices that they name."""
+    with process_group(options.device) as device:
+        if options.folds:
+            cross_validate(options, device)
+        else:
+            train(options, device)
     return 0
 
 
-def train(options: argparse.Namespace, device: torch.device) -> None:
+def train(options: argparse.Namespace, device: torch.device, split: Split | None = None) -> History:
     """Train as the options say, or go on with it; rank 0 prints and saves."""
     exists = options.out.exists() or backup_path(options.out).exists()
     if exists and not options.resume:
         found = f"{options.out.name} is there already."
         raise SegError(found, "a new name", "--resume goes on with it, or name another.")
-    training = build(options, device)
+    datasets = read_folders(options)
+    split = split or split_of(options, datasets[0].stems)
+    if not exists:
+        consult_doctor(options, split)
+    training = build(options, device, datasets, split)
     history = resume(training, exists)
     run(training, history)
     report(training, history)
+    return history
+
+
+def cross_validate(options: argparse.Namespace, device: torch.device) -> None:
+    """Train once for each fold, each with a checkpoint of its own; says the mean IoU and its spread."""
+    folds = k_folds(read_folders(options)[0].stems, options.folds, options.seed, group_of=group_function(options))
+    best = []
+    for number, split in enumerate(folds, 1):
+        own = copy.copy(options)
+        own.out = options.out.with_name(f"{options.out.stem}.fold{number}{options.out.suffix}")
+        if rank() == 0:
+            print(f"\nFold {number} of {options.folds}: {len(split.train)} + {len(split.validation)} pictures.")
+        history = train(own, device, split)
+        best.append(max((iou for iou in history.validation_iou if not math.isnan(iou)), default=math.nan))
+    if rank() == 0:
+        each = ", ".join(f"{iou:.3f}" for iou in best)
+        spread = statistics.stdev(best)
+        print(f"\nBest IoU of each fold: {each}. Mean {statistics.mean(best):.3f}, standard deviation {spread:.3f}.")
+
+
+def consult_doctor(options: argparse.Namespace, split: Split) -> None:
+    """Look at all files before a model is built; what stops training is one error with all findings.
+
+    Raises:
+        SegError: the folders are not fit; names every kind of flaw.
+    """
+    if options.skip_doctor:
+        return
+    found = None
+    if rank() == 0:
+        reading = reading_of(options)
+        report = examine(
+            options.images,
+            options.masks,
+            split=split,
+            size=tuple(options.crop or options.size),
+            batch_size=options.batch_size,
+            model=options.model,
+            scale=options.scale,
+            allow_missing=options.allow_missing or (),
+            **reading,
+        )
+        found = report.in_training()
+    stops, words = all_gather(found)[0]
+    if rank() == 0 and words and not stops:
+        print(in_options(words, options_of(parser())), flush=True)
+    if stops:
+        raise MaskError(words)
 
 
 # Building
@@ -100,44 +173,58 @@ class Training:
 
     options: argparse.Namespace
     device: torch.device
+    names: list[str]  # of the classes
     model: nn.Module
     criterion: Loss
     optimizer: Optimizer
     scheduler: LRScheduler
-    stopping: EarlyStopping | None
+    stopping: EarlyStopping
     train_dataloader: DataLoader  # the part of this process
     validation_dataloader: DataLoader
     checkpoint: Checkpoint
 
 
-def build(options: argparse.Namespace, device: torch.device) -> Training:
-    """Datasets, loaders, model, loss, optimizer, schedule and checkpoint of the options; nothing is trained or read."""
-    parts, split = _datasets(options)
-    loaders = make_loaders(*parts, options.batch_size, options.workers, options.seed)
+def build(
+    options: argparse.Namespace,
+    device: torch.device,
+    datasets: tuple[CustomDataset, CustomDataset],
+    split: Split,
+) -> Training:
+    """Loaders, model, loss, optimizer, schedule and checkpoint of the options; nothing is trained or read."""
+    parts = (datasets[0].subset(split.train), datasets[1].subset(split.validation))
+    loaders = _loaders(options, parts)
     train_dataloader = shard_loader(loaders[0], min_per_rank=2)
     validation_dataloader = shard_loader(loaders[1], whole_batches=True)
+    classes = parts[0].classes
     _seed(options.seed, epoch=0, process=0)  # the new layer is the same in all processes
-    model = _model(options, device)
-    criterion = make_loss(options.loss or ("cross_entropy" if options.classes else "bce_dice"))
+    criterion = _criterion(options, parts[0])
+    model = _model(options, device, num_classes=len(classes) if classes else 1)
     optimizer = make_optimizer(model, options.optimizer, options.lr, options.head_lr, options.weight_decay)
     steps = options.epochs * len(train_dataloader)
-    scheduler = make_scheduler(optimizer, options.schedule, steps, options.warmup)
-    stopping = EarlyStopping(model, options.patience) if options.patience else None
+    scheduler = make_scheduler(optimizer, options.schedule, steps, _warmup(options, steps))
+    stopping = EarlyStopping(model, options.patience or NEVER)
     checkpoint = Checkpoint(
         options.out,
         model,
         criterion,
         optimizer,
         loaders[0],
-        size=tuple(options.size),
-        classes=options.classes,
+        size=tuple(options.crop or options.size),
+        classes=classes,
+        scale=options.scale,
         scheduler=scheduler,
         stopping=stopping,
         config=_config(options, criterion, split),
+        about={
+            "options": plain_options(options),
+            "reading": _plain_reading(options),
+            "split": names_in_split(split),
+        },
     )
     return Training(
         options=options,
         device=device,
+        names=names_of_classes(parts[0]),
         model=model,
         criterion=criterion,
         optimizer=optimizer,
@@ -149,25 +236,96 @@ def build(options: argparse.Namespace, device: torch.device) -> Training:
     )
 
 
-def _datasets(options: argparse.Namespace) -> tuple[tuple[CustomDataset, CustomDataset], Split]:
-    size = tuple(options.size)
-    datasets = []
-    for train in (not options.no_augment, False):
-        transform = joint_transform(size, train, options.classes, options.portrait)
-        dataset = CustomDataset(options.images, options.masks, joint_transform=transform, classes=options.classes)
-        datasets.append(dataset)
-    if options.split:
-        split = read_split(options.split)
-    else:
-        split = random_split(datasets[0].stems, options.validation_share, options.seed)
-    return (datasets[0].subset(split.train), datasets[1].subset(split.validation)), split
+def read_folders(options: argparse.Namespace) -> tuple[CustomDataset, CustomDataset]:
+    """All pictures twice: with the transforms of the training, and with those of the validation."""
+    if options.crop and not options.scale:
+        raise TrainingError(
+            f"crop = {options.crop} without a scale.", "both", "Add scale=1, or what the doctor proposes."
+        )
+    reading = reading_of(options)
+    size = tuple(options.crop or options.size)
+    train, validation = (
+        CustomDataset(
+            options.images,
+            options.masks,
+            joint_transform=joint_transform(size, augment, reading["classes"], options.portrait, scale=options.scale),
+            **reading,
+        )
+        for augment in (not options.no_augment or options.scale is not None, False)
+    )
+    return train, validation
 
 
-def _model(options: argparse.Namespace, device: torch.device) -> nn.Module:
-    num_classes = len(options.classes) if options.classes else 1
+def _loaders(options: argparse.Namespace, parts: tuple[CustomDataset, CustomDataset]) -> tuple[DataLoader, DataLoader]:
+    """The loaders; the rest of a training epoch is left out where it is too small for BatchNorm."""
+    count = len(parts[0])
+    batch_size = min(options.batch_size, count)
+    rest = count % batch_size
+    drop_last = 0 < rest < 2 * world_size()
+    if drop_last and rank() == 0:
+        print(f"{count} training pictures in batches of {batch_size}: {rest} in turn left out of each epoch.")
+    train, validation = make_loaders(*parts, batch_size, options.workers, options.seed, drop_last=drop_last)
+    if options.scale is not None:  # whole pictures, each of its own size
+        validation = make_loaders(*parts, 1, options.workers, options.seed)[1]
+    return train, validation
+
+
+def _criterion(options: argparse.Namespace, dataset: CustomDataset) -> Loss:
+    """The loss, with the weights of the classes; a class without a pixel to learn from is an error."""
+    name = options.loss or ("ce_dice" if dataset.classes else "bce_dice")
+    if (make_loss(name).threshold is None) != (dataset.classes is not None):
+        kind = "classes" if dataset.classes else "one object: no classes are named"
+        fitting = ("ce_dice", "cross_entropy") if dataset.classes else ("bce_dice", "bce", "dice", "mse")
+        raise TrainingError(
+            f'The loss "{name}" is none for {kind}.', f"one of {', '.join(fitting)}", f'loss="{fitting[0]}".'
+        )
+    words = options.class_weights or (["balanced"] if dataset.classes else ["none"])
+    pixels = dataset.count_pixels() if dataset.classes else {}
+    missing = [label for label, count in pixels.items() if not count and label not in (options.allow_missing or ())]
+    if missing:
+        raise MaskError(
+            f"No training mask holds {', '.join(missing)}.",
+            "pixels of each class to learn from",
+            f"Correct the masks or the classes, or allow it: allow_missing={missing!r}.".replace("'", '"'),
+        )
+    if words == ["none"]:
+        return make_loss(name)
+    if words == ["balanced"]:
+        return make_loss(name, balanced_class_weights(pixels) if pixels else [1.0])
+    try:
+        weights = [float(word) for word in words]
+    except ValueError:
+        weights = []
+    if len(weights) != len(pixels):
+        raise TrainingError(
+            f"class_weights = {' '.join(words)}",
+            f'"balanced", "none", or {len(pixels)} numbers, one for each of {", ".join(pixels) or "no classes"}',
+            "Correct the weights.",
+        )
+    return make_loss(name, weights)
+
+
+def _model(options: argparse.Namespace, device: torch.device, num_classes: int) -> nn.Module:
     weights = None if options.weights == "none" else options.weights
     model = build_deeplab(options.model, num_classes, weights, verbose=rank() == 0).to(device)
+    if options.weights == "bundled" and rank() == 0:
+        print(
+            "The bundled weights have seen renders only; with a network, --weights coco starts from real photographs."
+        )
     return use_bfloat16(model) if options.bfloat16 else model
+
+
+def _warmup(options: argparse.Namespace, steps: int) -> int:
+    """The steps of the warm-up; without a wish, a quarter of a short training."""
+    if options.warmup is None:
+        return min(WARMUP, steps // 4)
+    if options.warmup >= steps:
+        raise TrainingError(
+            f"A warm-up of {options.warmup} steps in a training of {steps}.",
+            "more steps than warm-up",
+            f"warmup={steps // 4}, or more epochs.",
+        )
+    return options.warmup
 
 
 def _config(options: argparse.Namespace, criterion: Loss, split: Split) -> dict[str, Any]:
@@ -176,9 +334,12 @@ def _config(options: argparse.Namespace, criterion: Loss, split: Split) -> dict[
     config = {key: value for key, value in vars(options).items() if key not in MAY_DIFFER}
     config["pictures"] = f"{len(split.train)} + {len(split.validation)} (checksum of their names {names:08x})"
     config["loss"] = criterion.name
-    # A constant rate can go on for any number of epochs; the other schedules depend on where they end.
-    config["planned epochs"] = None if options.schedule == "constant" else options.epochs
     return config
+
+
+def _plain_reading(options: argparse.Namespace) -> dict[str, Any]:
+    """How the folders were read, for `evaluate`."""
+    return {key: value for key, value in reading_of(options).items() if value is not None}
 
 
 def _seed(seed: int, epoch: int, process: int) -> None:
@@ -191,13 +352,51 @@ def _seed(seed: int, epoch: int, process: int) -> None:
 def resume(training: Training, exists: bool) -> History:
     """Go on from the checkpoint, if it is there; returns its history, or an empty one."""
     checkpoint = training.checkpoint
-    if exists:
-        saved, _ = load_or_backup(checkpoint.path)
-        require_same_training(checkpoint.path.name, saved["config"], checkpoint.config)
+    if not exists:
+        return History()
+    saved, _ = load_or_backup(checkpoint.path)
+    in_file = {key: value for key, value in saved["config"].items() if key not in MAY_DIFFER}
+    planned = in_file.pop("planned epochs", None)  # of the first edition
+    planned = saved.get("about", {}).get("options", {}).get("epochs", planned)
+    require_same_training(checkpoint.path.name, _defaults() | in_file, _defaults() | checkpoint.config)
+    if saved["facts"]["stopping"] == "none":  # of the first edition, which kept no best epoch without a patience
+        checkpoint.parts.pop("stopping")
+        checkpoint.facts["stopping"] = "none"
+    longer = planned != training.options.epochs
+    if longer:  # its schedule ends elsewhere, and is not read
+        checkpoint.parts.pop("schedule")
+        checkpoint.facts["schedule"] = saved["facts"]["schedule"]
     # Rank 0 first: it renames a damaged file, and the others must not read it before.
     history = checkpoint.resume() if rank() == 0 else None
     all_gather("rank 0 has resumed")
-    return history or checkpoint.resume()
+    history = history or checkpoint.resume()
+    if longer:
+        _lay_schedule_anew(training, done=len(history.train_loss))
+    return history
+
+
+def _defaults() -> dict[str, Any]:
+    """The options that a file of an earlier version need not hold."""
+    options = vars(parser().parse_args(["images", "masks", "--out", "run.pt"]))
+    return {key: value for key, value in options.items() if key not in MAY_DIFFER}
+
+
+def _lay_schedule_anew(training: Training, done: int) -> None:
+    """Lay the schedule over the epochs that are wanted now: the file was planned for fewer, or for more.
+
+    The learning rates go on as if this number of epochs had been planned from the beginning.
+    """
+    optimizer = training.optimizer
+    for group in optimizer.param_groups:
+        group["lr"] = group["initial_lr"]
+    steps = training.options.epochs * len(training.train_dataloader)
+    scheduler = make_scheduler(optimizer, training.options.schedule, steps, _warmup(training.options, steps))
+    with warnings.catch_warnings(action="ignore", category=UserWarning):  # "step() before optimizer.step()": on purpose
+        for _ in range(min(done * len(training.train_dataloader), steps)):
+            scheduler.step()
+    training.scheduler = scheduler
+    training.checkpoint.parts["schedule"] = scheduler
+    training.checkpoint.facts["schedule"] = type(scheduler).__name__
 
 
 def run(training: Training, history: History) -> None:
@@ -205,11 +404,19 @@ def run(training: Training, history: History) -> None:
     options = training.options
     replica = to_ddp(training.model, training.device)
     global_criterion = global_batch_loss(training.criterion, math.ceil(options.batch_size / world_size()))
-    guard = DivergenceGuard(replica, training.optimizer, epoch=len(history.train_loss))
+    steps = len(training.train_dataloader)
+    progress = EpochReport(training.checkpoint, training.names, options.epochs, steps, len(history.train_loss))
+    guard = DivergenceGuard(replica, training.optimizer, progress.on_step, epoch=len(history.train_loss))
 
     def train_epoch(model: nn.Module, dataloader: DataLoader, criterion: Loss, *others: Any, **kwargs: Any) -> float:
         _seed(options.seed, guard.epoch, rank())  # each process has a dropout of its own
         return train_one_epoch_sharded(replica, dataloader, global_criterion, *others, **kwargs)
+
+    def evaluate_epoch(model: nn.Module, *others: Any) -> Evaluation:
+        if options.scale is not None:
+            model = TiledModel(model, tuple(options.crop or options.size))
+        progress.evaluation = evaluate_sharded(model, *others)
+        return progress.evaluation
 
     try:
         run_epochs(
@@ -224,9 +431,9 @@ def run(training: Training, history: History) -> None:
             guard=guard,
             scheduler=training.scheduler,
             stopping=training.stopping,
-            on_epoch=_save_and_print(training) if rank() == 0 else None,
+            on_epoch=progress.on_epoch if rank() == 0 else None,
             train_epoch=train_epoch,
-            evaluate_epoch=evaluate_sharded,
+            evaluate_epoch=evaluate_epoch,
         )
     except KeyboardInterrupt:
         if rank() == 0:
@@ -234,16 +441,8 @@ def run(training: Training, history: History) -> None:
             print(f"Stopped in epoch {guard.epoch}. {options.out.name} holds {saved} epochs; ", end="")
             print("the same line with --resume goes on.", flush=True)
         raise
-
-
-def _save_and_print(training: Training) -> Callable[[History], None]:
-    def on_epoch(history: History) -> None:
-        training.checkpoint.save(history)
-        epoch = len(history.train_loss)
-        print(f"epoch {epoch} of {training.options.epochs}: loss {history.train_loss[-1]:.4f}, ", end="")
-        print(f"IoU {history.validation_iou[-1]:.3f}", flush=True)
-
-    return on_epoch
+    finally:
+        progress.close()
 
 
 def _saved_epochs(training: Training) -> int:
@@ -256,81 +455,15 @@ def _saved_epochs(training: Training) -> int:
 
 
 def report(training: Training, history: History) -> None:
-    """Say what the checkpoint holds, and how to predict with it."""
+    """Say what the checkpoint holds, and what to type next."""
     if rank() == 0:
         out = training.options.out
-        epoch = training.stopping.best_epoch if training.stopping else _saved_epochs(training)
-        model = f"seglib.training.checkpoint.load_trained({str(out)!r})"
-        call = f"seglib.inference.predict_folder.predict_folder({model}, 'photographs', 'masks')"
-        print(f"{out.name} holds the weights of epoch {epoch}. To predict a folder:")
-        print(f'python -c "import seglib.inference.predict_folder; {call}"')
+        epoch = training.stopping.best_epoch or _saved_epochs(training)
+        print(f"{out.name} holds the weights of epoch {epoch}, the best, beside those of the last. Next:")
+        folders = (training.options.images, training.options.masks)
+        print(command_line("python", "-m", "seglib", "evaluate", out, *folders, "--side", "validation"))
+        print(command_line("python", "-m", "seglib", "predict", out, "PHOTOGRAPHS", "NEW_MASKS", "--overlay"))
 
 
-# Options
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> Any:
-        raise TrainingError(f"{message[:1].upper()}{message[1:]}.", "arguments as --help lists them", "Add --help.")
-
-
-def _whole_number(smallest: int) -> Callable[[str], int]:
-    def number(text: str) -> int:
-        if not text.isdecimal() or int(text) < smallest:
-            raise argparse.ArgumentTypeError(f"{text} is no whole number from {smallest} on")
-        return int(text)
-
-    return number
-
-
-def parser() -> argparse.ArgumentParser:
-    """The options of `python -m seglib.train`; what is left out makes the recipe of notebook 00, for 30 epochs.
-
-    Example:
-        >>> options = parser().parse_args(["images", "masks", "--out", "run.pt", "--lr", "2e-3"])
-        >>> options.lr, options.head_lr, options.size
-        (0.002, 0.005, [240, 320])
-    """
-    made = _Parser(prog="python -m seglib.train", description="Fine-tune a DeepLabV3 on images and their masks.")
-    made.add_argument("images", metavar="IMAGES", help="folder of photographs")
-    made.add_argument("masks", metavar="MASKS", help="folder of masks: for each photograph one of the same stem")
-    made.add_argument("--out", type=Path, required=True, metavar="FILE", help="checkpoint to write, as in run.pt")
-    made.add_argument("--resume", action="store_true", help="go on with the training in --out, if it is there [no]")
-    sides = made.add_mutually_exclusive_group()
-    sides.add_argument("--split", metavar="FILE", help='{"train": [stems], "validation": [stems]} in JSON [at random]')
-    sides.add_argument(
-        "--validation-share", type=float, default=0.25, metavar="X", help="of all pictures [%(default)s]"
-    )
-    text = {"metavar": "NAME"}
-    rate = {"metavar": "X", "type": float}
-    for name, default, meaning, more in (
-        ("seed", 0, "decides split, order, augmentation, new weights and dropout", {"type": _whole_number(0)}),
-        ("size", [240, 320], "height and width that pictures get, in pixels", {"nargs": 2, "type": _whole_number(1)}),
-        ("model", BUNDLED_MODEL, f"one of {', '.join(OUTPUT_STRIDE)}", text),
-        ("weights", "bundled", "to start from: bundled, coco (downloaded once), none, or a file", text),
-        ("classes", None, "for masks of labels: all names, the background's first [0 and 255]", {"nargs": "+"} | text),
-        ("loss", None, "bce_dice, bce, dice, mse [bce_dice]; with --classes [cross_entropy]", text),
-        ("optimizer", "adamw", "adamw, adam, sgd", text),
-        ("lr", 1e-3, "learning rate of the backbone", rate),
-        ("head-lr", 5e-3, "learning rate of all but the backbone", rate),
-        ("weight-decay", 1e-4, "pull of the weights towards 0", rate),
-        ("schedule", "poly", f"of the learning rates: {', '.join(SCHEDULES)}", text),
-        ("warmup", 8, "steps in which they rise to that, fewer than all", {"type": _whole_number(0)}),
-        ("epochs", 30, "passes over the training pictures", {"type": _whole_number(1)}),
-        ("batch-size", 4, "pictures in a step, of all processes together", {"type": _whole_number(1)}),
-        ("workers", 0, "processes that load pictures, beside each that trains", {"type": _whole_number(0)}),
-        ("patience", None, "epochs without a better IoU after which to stop [never]", {"type": _whole_number(1)}),
-        ("device", None, "cuda, mps, cpu [the best one here; under torchrun a GPU each, else the CPU]", text),
-    ):
-        made.add_argument(f"--{name}", default=default, help=meaning + _shown(default), **({"metavar": "N"} | more))
-    made.add_argument("--portrait", action="store_true", help="allow a height above the width [no]")
-    made.add_argument("--bfloat16", action="store_true", help="compute in bfloat16 where that is safe [float32]")
-    made.add_argument("--no-augment", action="store_true", help="show pictures as they are [varied at random]")
-    return made
-
-
-def _shown(default: Any) -> str:
-    """A default value as the help shows it."""
-    if default is None:
-        return ""
-    return f" [{' '.join(map(str, default)) if isinstance(default, list) else default}]"
+if __name__ == "__main__":
+    raise SystemExit("Type: python -m seglib train --help")

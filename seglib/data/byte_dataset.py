@@ -1,8 +1,7 @@
 """Owns `ByteDataset`: images and masks as bytes, kept in memory from the second epoch on. Explained in 08_cuda."""
 
 import os
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,9 +12,9 @@ from torchvision import tv_tensors
 from torchvision.transforms.v2 import functional as F
 
 from seglib.data.dataset import CustomDataset, check_same_size
-from seglib.data.image_io import load_image_tensor, load_mask
+from seglib.data.image_io import load_image_tensor
 from seglib.data.shared_cache import SharedCache
-from seglib.data.transforms import NOTES_SIZE, Size, check_size
+from seglib.data.transforms import NOTES_SIZE, Size, check_size, resize_labels
 
 
 class ByteDataset(CustomDataset):
@@ -25,12 +24,13 @@ class ByteDataset(CustomDataset):
     errors are the same. An image takes a quarter of the memory of floats, in the workers and on its way to a GPU.
 
     Args:
-        image_folder, mask_folder, classes: as in `CustomDataset`.
+        image_folder, mask_folder: as in `CustomDataset`.
         size: (height, width) in pixels.
         joint_transform: called with image and mask together, as in `CustomDataset`, after the resizing.
         portrait: as in `image_transform`.
         cache_gib: from the second epoch on, pictures come from memory, up to so many GiB; 0 for none. A file that has
             changed is read anew. Subsets share the cache.
+        reading: `classes`, `mask_suffix`, `ignore` and so on, as in `CustomDataset`.
 
     Shape:
         `dataset[idx]` is an image, uint8 (3, height, width), and its mask, uint8: (1, height, width) of 0 and 1, or
@@ -53,12 +53,12 @@ class ByteDataset(CustomDataset):
         size: Size = NOTES_SIZE,
         *,
         joint_transform: Callable | None = None,
-        classes: Sequence[str] | None = None,
         portrait: bool = False,
         cache_gib: float = 0.0,
+        **reading: Any,
     ):
         check_size(size, portrait)
-        super().__init__(image_folder, mask_folder, classes=classes)
+        super().__init__(image_folder, mask_folder, **reading)
         self.size = size
         self.transform_after_resize = joint_transform
         self.cache = SharedCache(self.image_filenames, size, cache_gib) if cache_gib else None
@@ -82,18 +82,21 @@ class ByteDataset(CustomDataset):
             cached = self.cache.get(name, modified)  # (4, H, W)
             if cached is not None:
                 return cached[:3], cached[3]
-        pixels, labels = self._decode(image_path, mask_path)
+        pixels, labels = self._decode(idx)
         if self.cache and modified:
             self.cache.put(name, modified, torch.cat([pixels, labels[None]]))
         return pixels, labels
 
-    def _decode(self, image_path: Path, mask_path: Path) -> tuple[Tensor, Tensor]:
-        image = load_image_tensor(image_path)
-        mask = load_mask(mask_path, self.classes)
-        check_same_size((image.shape[-1], image.shape[-2]), mask.size, image_path, mask_path)
+    def _decode(self, idx: int) -> tuple[Tensor, Tensor]:
+        image_path = self.image_folder / self.image_filenames[idx]
+        mask_path = self.mask_folder / self.mask_filenames[idx]
+        image = load_image_tensor(image_path, max_pixels=self.max_pixels)
+        size = (image.shape[-1], image.shape[-2])  # (width, height)
+        mask = self._load_mask(idx, size)
+        check_same_size(size, mask.size, image_path, mask_path)
         return F.resize(image, list(self.size), antialias=True), self._labels(mask)
 
     def _labels(self, mask: Image.Image) -> Tensor:
         """The mask at the size of the dataset, uint8 (height, width)."""
-        labels = np.array(mask.resize(self.size[::-1], Image.Resampling.NEAREST))  # PIL wants (width, height)
-        return torch.from_numpy(labels // 255 if self.classes is None else labels)
+        labels = resize_labels(torch.from_numpy(np.array(mask)), self.size)
+        return labels // 255 if self.classes is None else labels

@@ -3,15 +3,17 @@
 import copy
 import functools
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 
-from seglib.data.image_io import IGNORE_INDEX, load_image, load_mask
-from seglib.data.pairing import pair_files, stem_of
+from seglib.data.image_io import IGNORE_INDEX, check_classes, load_image, load_mask
+from seglib.data.mask_values import make_mask_values
+from seglib.data.pairing import Unmasked, find_pairs, no_partner
 from seglib.errors import MaskError, PairError, name_of
 
 
@@ -26,6 +28,9 @@ class CustomDataset(torch.utils.data.Dataset):
         joint_transform: called with image and mask together, as tv_tensors (`Image` uint8 (3, H, W) and `Mask` uint8
             (H, W), with 1 for the object of a binary mask): whatever moves pixels must move both. Instead of the two.
         classes: None for binary masks; names, the background's first, for masks of class labels.
+        mask_suffix, image_suffix, recursive, unmasked: how files are found and paired, as in `pair_files`.
+        ignore, palette, relabel, invert: how the values of mask files become labels, as in `make_mask_values`.
+        max_pixels: of one picture; None is Pillow's own bound.
 
     Shape:
         `dataset[idx]` is whatever the transforms return; without any, two PIL images, "RGB" and "L".
@@ -50,6 +55,15 @@ class CustomDataset(torch.utils.data.Dataset):
         *,
         joint_transform: Callable | None = None,
         classes: Sequence[str] | None = None,
+        mask_suffix: str = "",
+        image_suffix: str = "",
+        recursive: bool | None = None,
+        unmasked: Unmasked = "refuse",
+        ignore: int | Sequence[int] | None = None,
+        palette: str | os.PathLike[str] | Mapping[Any, Any] | None = None,
+        relabel: Mapping[int, int] | None = None,
+        invert: bool = False,
+        max_pixels: int | None = None,
     ):
         if joint_transform and (transform or mask_transform):
             raise PairError(
@@ -62,15 +76,29 @@ class CustomDataset(torch.utils.data.Dataset):
         self.transform = transform
         self.mask_transform = mask_transform
         self.joint_transform = joint_transform
-        self.classes = classes
-        pairs = pair_files(image_folder, mask_folder)
-        self.image_filenames = [image.name for image, _ in pairs]
-        self.mask_filenames = [mask.name for _, mask in pairs]
+        self.classes = check_classes(classes)
+        self.mask_values = make_mask_values(
+            ignore=ignore, palette=palette, relabel=relabel, invert=invert, classes=self.classes
+        )
+        self.max_pixels = max_pixels
+        found = find_pairs(
+            image_folder,
+            mask_folder,
+            mask_suffix=mask_suffix,
+            image_suffix=image_suffix,
+            recursive=recursive,
+            unmasked=unmasked,
+        )
+        if found.images_alone or found.masks_alone:
+            raise no_partner(found)
+        self.stems = list(found.pairs)  # the names that image and mask share, in order
+        # Relative to the two folders; "" for a picture of background that has no mask.
+        self.image_filenames = [self._name_in(self.image_folder, image) for image, _ in found.pairs.values()]
+        self.mask_filenames = [self._name_in(self.mask_folder, mask) for _, mask in found.pairs.values()]
 
-    @property
-    def stems(self) -> list[str]:
-        """The names that image and mask share, in order."""
-        return [stem_of(name) for name in self.image_filenames]
+    @staticmethod
+    def _name_in(folder: Path, path: Path | None) -> str:
+        return path.relative_to(folder).as_posix() if path else ""
 
     def subset(self, stems: Sequence[str]) -> "CustomDataset":
         """The same dataset with these pictures only, in this order; a name that is not there is a `PairError`."""
@@ -83,9 +111,27 @@ class CustomDataset(torch.utils.data.Dataset):
                 "Correct the names: a stem is the file's name without its suffix.",
             )
         part = copy.copy(self)
+        part.stems = list(stems)
         part.image_filenames = [self.image_filenames[position[stem]] for stem in stems]
         part.mask_filenames = [self.mask_filenames[position[stem]] for stem in stems]
         return part
+
+    def count_pixels(self) -> dict[str, int]:
+        """How many pixels of each class all masks hold, ignored ones left out; reads the masks only.
+
+        Raises:
+            ImageError, MaskError: a mask cannot be right.
+
+        Example:
+            >>> list(CustomDataset("data_samples/images", "data_samples/masks").subset(["fruit_007"]).count_pixels())
+            ['background', 'object']
+        """
+        counts = np.zeros(256, np.int64)
+        for idx, name in enumerate(self.mask_filenames):
+            if name:  # a picture of background without a mask adds nothing
+                counts += np.array(self._load_mask(idx, (1, 1)).histogram()[:256])
+        names = {0: "background", IGNORE_INDEX: "object"} if self.classes is None else dict(enumerate(self.classes))
+        return {name: int(counts[label]) for label, name in names.items()}
 
     def __len__(self) -> int:
         return len(self.image_filenames)
@@ -95,8 +141,8 @@ class CustomDataset(torch.utils.data.Dataset):
             raise IndexError(f"picture {idx} of {len(self)}: the last one is {len(self) - 1}")
         image_path = self.image_folder / self.image_filenames[idx]
         mask_path = self.mask_folder / self.mask_filenames[idx]
-        image = load_image(image_path)
-        mask = load_mask(mask_path, self.classes)
+        image = load_image(image_path, max_pixels=self.max_pixels)
+        mask = self._load_mask(idx, image.size)
         check_same_size(image.size, mask.size, image_path, mask_path)
         values = [value for value, count in enumerate(mask.histogram()) if count]
         image, mask = self._transform(image, mask)
@@ -104,6 +150,13 @@ class CustomDataset(torch.utils.data.Dataset):
             check_transformed_mask(mask, values, binary=self.classes is None, path=mask_path)
             self._check_object_is_one(mask, mask_path)
         return image, mask
+
+    def _load_mask(self, idx: int, size: tuple[int, int]) -> Image.Image:
+        """The mask of a picture; background of this (width, height), where there is none."""
+        if not self.mask_filenames[idx]:
+            return Image.new("L", size)
+        path = self.mask_folder / self.mask_filenames[idx]
+        return load_mask(path, self.classes, values=self.mask_values, max_pixels=self.max_pixels)
 
     def _transform(self, image: Any, mask: Any) -> tuple[Any, Any]:
         """What the transforms make of a PIL image and a PIL mask."""

@@ -1,6 +1,7 @@
 """Owns how one picture, a file or an object, becomes an image or a mask, upright and checked. Explained in 01_dataset.
 
-This is the one place that decodes: EXIF orientation, colour modes, palettes and damaged files are dealt with here.
+This is the one place that decodes. Which kinds of files are pictures stands in `file_kinds.py`, what the values of a
+mask mean in `mask_values.py`.
 """
 
 import io
@@ -15,164 +16,173 @@ from PIL import Image, ImageOps
 from torch import Tensor
 from torchvision import io as torchvision_io
 
+from seglib.data.file_kinds import (
+    IMAGE_EXTENSIONS,
+    UNREAD_EXTENSIONS,
+    check_number_of_pixels,
+    more_than_8_bits,
+    open_picture,
+    read_header,
+    reading,
+)
+from seglib.data.mask_faults import MaskSource
+from seglib.data.mask_values import AS_STORED, IGNORE_INDEX, MaskValues, labels_of
 from seglib.errors import ImageError, MaskError, ShapeError, name_of
 
-IGNORE_INDEX = 255  # in a mask of class labels: the label is unknown; no loss and no metric counts such a pixel
+__all__ = [
+    "IGNORE_INDEX",
+    "IMAGE_EXTENSIONS",
+    "UNREAD_EXTENSIONS",
+    "ImageLike",
+    "check_classes",
+    "exif_orientation",
+    "load_image",
+    "load_image_tensor",
+    "load_mask",
+    "to_rgb_image",
+    "upright_rgb",
+]
+
 _ORIENTATION = 0x0112  # the EXIF tag that says how the stored pixels have to be turned
 
 
-def _open(path: Path) -> Image.Image:
-    """Decode one file to its last byte, so that a truncated file is found here and not as a grey patch in training."""
-    try:
-        with Image.open(path) as picture:
-            frames = 1 if picture.format == "MPO" else getattr(picture, "n_frames", 1)  # MPO: a phone's JPEG
-            picture.load()
-    except FileNotFoundError:
-        raise ImageError(
-            f'"{name_of(path)}" is no longer there.', "the file that was listed before", "Make the dataset again."
-        ) from None
-    except Image.DecompressionBombError as error:
-        raise ImageError(
-            f'"{name_of(path)}" has more pixels than Pillow opens; a small file can be made to fill the memory.',
-            f"at most {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels",
-            "If you know the file: PIL.Image.MAX_IMAGE_PIXELS = None before. If not, throw it away.",
-        ) from error
-    except Exception as error:  # Pillow raises many kinds, depending on the format and on where the damage is
-        size = path.stat().st_size
-        what = "is empty (0 bytes)" if size == 0 else f"cannot be read as a picture ({size} bytes: {_reason(error)})"
-        raise ImageError(
-            f'"{name_of(path)}" {what}.',
-            "a complete picture",
-            "Copy or download the file again; if it was never a picture, move it out of the folder.",
-        ) from error
-    if frames > 1:
-        raise ImageError(
-            f'"{name_of(path)}" holds {frames} pictures: it is animated, or has several pages.',
-            "one picture in a file",
-            "Save each of them as a file of its own.",
-        )
-    return picture
-
-
-def _reason(error: Exception) -> str:
-    """Why Pillow gave up, without the path that it puts into some of its messages."""
-    return "no picture format that Pillow knows" if "identify" in str(error) else str(error).split(" '")[0]
-
-
-def load_image(path: str | os.PathLike[str]) -> Image.Image:
+def load_image(path: str | os.PathLike[str], *, max_pixels: int | None = None) -> Image.Image:
     """Open a photograph as people see it: upright, in RGB.
 
     A phone stores pixels as its sensor read them, and notes in the EXIF data how to turn them. They are turned here.
+
+    Args:
+        path: of the file. Its content says what kind of picture it is, not its ending.
+        max_pixels: how many pixels it may have; None stands for what Pillow allows, about 179 million.
 
     Returns:
         A PIL image of mode "RGB", 8 bits a channel.
 
     Raises:
-        ImageError: the file is empty, truncated or no picture; it has 16 bits a channel; or it is partly transparent.
+        ImageError: the file is empty, truncated or no picture; it has more than 8 bits a channel, more bands than
+            three, several pages, or too many pixels; or it is partly transparent.
     """
-    return upright_rgb(_open(Path(path)), f'"{name_of(Path(path))}"')
-
-
-def exif_orientation(path: str | os.PathLike[str]) -> int:
-    """The EXIF orientation of a picture file, 1 to 8; 1 means that the pixels are stored upright. Reads no pixels."""
-    with Image.open(path) as picture:
-        return picture.getexif().get(_ORIENTATION, 1)
+    path = Path(path)
+    name = f'"{name_of(path)}"'
+    with reading(path):
+        file = open_picture(path, max_pixels)
+        if file.bits > 8 and not file.pixels.mode.startswith(("I", "F")):  # Pillow has cut them off
+            raise more_than_8_bits(name, f"{file.bits} bits a channel, kind {file.kind}")
+        return upright_rgb(file.pixels, name)
 
 
 def upright_rgb(picture: Image.Image, name: str) -> Image.Image:
     """An opened picture upright and in RGB; raises and returns what `load_image` does. `name` is for the message."""
     picture = ImageOps.exif_transpose(picture)
     if picture.mode.startswith(("I", "F")):
-        raise ImageError(
-            f"{name} has more than 8 bits a channel (mode {picture.mode}).",
-            "a photograph with 8 bits a channel",
-            "Export it with 8 bits a channel: cutting the bits off here would change its brightness in silence.",
-        )
-    if picture.has_transparency_data and picture.convert("RGBA").getchannel("A").getextrema() != (255, 255):
+        raise more_than_8_bits(name, f"mode {picture.mode}")
+    if picture.mode == "LAB":
+        raise ImageError(f"{name} is in Lab colours.", "red, green and blue, or grey", "Export it in sRGB.")
+    if picture.has_transparency_data and _with_alpha(picture).getchannel("A").getextrema() != (255, 255):
         raise ImageError(
             f"{name} is partly transparent.",
             "a photograph without transparency",
-            "Put it on a background of your choice and save it without an alpha channel.",
+            "Put it on a background of your choice and save it without an alpha channel. If its fourth band is no "
+            "transparency but infrared or the like, save the other three alone.",
         )
+    if picture.mode == "La":
+        picture = picture.convert("LA")
     return picture.convert("RGB")
 
 
-def load_mask(path: str | os.PathLike[str], classes: Sequence[str] | None = None) -> Image.Image:
+def _with_alpha(picture: Image.Image) -> Image.Image:
+    return picture.convert("LA" if picture.mode == "La" else "RGBA")
+
+
+def exif_orientation(path: str | os.PathLike[str]) -> int:
+    """The EXIF orientation of a picture file, 1 to 8; 1 means that the pixels are stored upright. Reads no pixels."""
+    path = Path(path)
+    with reading(path), path.open("rb") as file:
+        return read_header(file, path).getexif().get(_ORIENTATION, 1)
+
+
+def load_mask(
+    path: str | os.PathLike[str],
+    classes: Sequence[str] | None = None,
+    *,
+    values: MaskValues = AS_STORED,
+    max_pixels: int | None = None,
+) -> Image.Image:
     """Open a mask and make sure that its values are labels.
 
     Args:
-        path: an 8-bit picture of one channel.
+        path: a picture of one channel, whose numbers are the labels; a palette picture (with classes named its numbers
+            are the labels); black and white in any mode; colours, where `values` has a table of them.
         classes: None for a binary mask, whose values are 0 (background) and 255 (object). Names of classes, the
             background's first, for a class mask: values 0 to len(classes) - 1, and 255 for "ignore".
+        values: what the values of the file mean, if not what stands above: made by `make_mask_values`.
+        max_pixels: as in `load_image`.
 
     Returns:
-        A PIL image of mode "L" with the values of the file.
+        A PIL image of mode "L", whose values are labels: 0 and 255, or 0 to len(classes) - 1 and 255.
 
     Raises:
         ImageError: the file is empty, truncated or no picture.
-        MaskError: a mask in colour, with a palette, with alpha, with 16 bits; or values that are no labels.
+        MaskError: values that are no labels; colours without a table; partly transparent; or two readings.
     """
     path = Path(path)
-    opened = _open(path)
-    mask = ImageOps.exif_transpose(opened)
-    if mask.mode == "1" and classes is None:
-        mask = mask.convert("L")  # one bit a pixel has one reading: 0 and 255
-    elif mask.mode == "P" and _palette_is_grey(mask):
-        mask = mask.convert("L")
-    elif mask.mode != "L":
-        raise MaskError(f'"{name_of(path)}" is {_KINDS.get(mask.mode, f"of mode {mask.mode}")}.', *_ONE_CHANNEL)
-    num_labels = 1 if classes is None else min(len(classes), IGNORE_INDEX)  # 255 is legal beside the labels from 0 on
-    values = np.asarray(mask)
-    strange = (values >= num_labels) & (values != 255)
-    if strange.any():
-        raise MaskError(*_strange_values(path, opened.format, np.unique(values[strange]).tolist(), classes))
-    return mask
+    if isinstance(classes, str) or (classes is not None and len(classes) < 2):
+        check_classes(classes)
+    with reading(path):
+        file = open_picture(path, max_pixels)
+        mask = ImageOps.exif_transpose(file.pixels)
+        source = MaskSource(path, classes, file.kind if file.lossy else "")
+        return labels_of(mask, file, source, values)
 
 
-_ONE_CHANNEL = (
-    "an 8-bit mask of one channel, whose values are the labels",
-    "Save the labels themselves as a grey PNG.",
-)
-_KINDS = {
-    "RGB": "in colour (mode RGB)",
-    "RGBA": "in colour with an alpha channel (mode RGBA)",
-    "LA": "grey with an alpha channel (mode LA)",
-    "PA": "a palette picture with an alpha channel (mode PA)",
-    "P": "a palette picture (mode P) whose colours are not its numbers, so that a pixel has two readings",
-    "I;16": "grey with 16 bits a pixel (mode I;16)",
-    "1": "a picture of one bit a pixel (mode 1), which cannot hold classes",
-}
+def check_classes(classes: Sequence[str] | None) -> list[str] | None:
+    """The names of classes as a list, the background's first; None, for binary masks, stays None.
+
+    Raises:
+        MaskError: fewer than two names, one string for a list, or a name that is empty or stands there twice.
+
+    Example:
+        >>> check_classes(("background", "cell"))
+        ['background', 'cell']
+    """
+    if classes is None:
+        return None
+    names = classes.split(",") if isinstance(classes, str) else list(classes)
+    right = 'classes=["background", "cell"]'
+    if isinstance(classes, str):
+        found = f'classes is one text, "{classes}", which Python would take for {len(classes)} names of one letter.'
+        right = f"classes={_quoted(names)}" if len(names) > 1 else right
+    elif not all(isinstance(name, str) and name.strip() for name in names):
+        found = f"classes holds something that is no name: {names}."
+    elif len(names) < 2:
+        found = f"classes holds {len(names)} name{'' if names == [] else f', {names[0]}'}: nothing can be told apart."
+        if names and "," in names[0]:
+            right = f"classes={_quoted(names[0].split(','))}"
+    elif len(set(names)) < len(names):
+        found = f"classes names {next(name for name in names if names.count(name) > 1)} twice."
+        right = f"classes={_quoted(list(dict.fromkeys(names)))}"
+    elif len(names) > IGNORE_INDEX:
+        found = f"classes holds {len(names)} names, and a mask of 8 bits has room for {IGNORE_INDEX}."
+        right = "fewer of them, with relabel={300: 1} for what is merged"
+    else:
+        return names
+    raise MaskError(found, "a list of two names at least, the background's first", f"Write {right}.")
 
 
-def _palette_is_grey(mask: Image.Image) -> bool:
-    """True if each palette entry in use is the grey of its own number, so that number and colour say the same."""
-    palette = mask.getpalette() or []
-    used = [index for index, count in enumerate(mask.histogram()) if count]
-    return all(palette[3 * index : 3 * index + 3] == [index] * 3 for index in used)
-
-
-def _strange_values(path: Path, kind: str | None, strange: list[int], classes: Sequence[str] | None) -> tuple[str, ...]:
-    """The message for a mask with values that are no labels: (found, expected, fix)."""
-    shown = ", ".join(map(str, strange[:6])) + (f" and {len(strange) - 6} more" if len(strange) > 6 else "")
-    expected = "0 (background) and 255 (object) only"
-    fix = "If these are class labels, name the classes: CustomDataset(..., classes=[...]). If not, save the mask anew."
-    if classes is not None:
-        expected = f"0 to {len(classes) - 1} ({', '.join(classes)}), and {IGNORE_INDEX} for ignore"
-        fix = "Correct the mask, or add the missing names to classes."
-    if kind == "JPEG":
-        fix = "A JPEG smears values at every edge, so it cannot hold labels. Export the mask again, as PNG."
-    return f'"{name_of(path)}" holds values that are no labels: {shown}.', expected, fix
+def _quoted(names: Sequence[str]) -> str:
+    return "[" + ", ".join(f'"{name.strip()}"' for name in names) + "]"
 
 
 ImageLike = str | os.PathLike[str] | Image.Image | np.ndarray | Tensor
 
 
-def to_rgb_image(picture: ImageLike) -> Image.Image:
+def to_rgb_image(picture: ImageLike, *, max_pixels: int | None = None) -> Image.Image:
     """A picture as people see it: upright, in RGB.
 
     Args:
         picture: a path; a PIL image; an array (H, W) or (H, W, 3); a tensor (1, H, W) or (3, H, W). Arrays and tensors
             hold uint8, or floats in [0, 1].
+        max_pixels: as in `load_image`, for a path.
 
     Returns:
         A PIL image of mode "RGB".
@@ -189,7 +199,7 @@ def to_rgb_image(picture: ImageLike) -> Image.Image:
         path = Path(picture)
         if not path.is_file():
             raise ImageError(f'There is no file "{name_of(path)}".', "the path of a picture", "Correct the path.")
-        return load_image(path)
+        return load_image(path, max_pixels=max_pixels)
     if isinstance(picture, Image.Image):
         return upright_rgb(picture, "The picture")
     if isinstance(picture, Tensor):
@@ -244,16 +254,18 @@ _UPRIGHT: dict[int, Callable[[Tensor], Tensor]] = {
 }
 
 
-def load_image_tensor(path: str | os.PathLike[str]) -> Tensor:
+def load_image_tensor(path: str | os.PathLike[str], *, max_pixels: int | None = None) -> Tensor:
     """`load_image` as a tensor, uint8 (3, H, W), upright; torchvision decodes JPEGs of 8 bits, which is faster.
 
     Any other file, and any file that torchvision cannot decode, goes to `load_image`, which raises its errors.
     """
     try:
-        data = Path(path).read_bytes()
-        with Image.open(io.BytesIO(data)) as header:  # reads no pixels
-            plain = header.format == "JPEG" and header.mode in ("RGB", "L")
-            turn = header.getexif().get(_ORIENTATION, 1) if plain else 1
+        path = Path(path)
+        data = path.read_bytes()
+        header = read_header(io.BytesIO(data), path)  # reads no pixels
+        check_number_of_pixels(header.size, path, max_pixels)
+        plain = header.format == "JPEG" and header.mode in ("RGB", "L")
+        turn = header.getexif().get(_ORIENTATION, 1) if plain else 1
         if plain:
             # Deprecated since torchvision 0.29: once it is gone, this fails, and Pillow does the work, a little slower.
             stored = torch.frombuffer(bytearray(data), dtype=torch.uint8)
@@ -261,4 +273,5 @@ def load_image_tensor(path: str | os.PathLike[str]) -> Tensor:
             return _UPRIGHT[turn](pixels) if turn in _UPRIGHT else pixels  # (3, H, W)
     except Exception:  # a damaged file: Pillow reads it again, and raises an error that says what is wrong
         pass
-    return torch.from_numpy(np.array(load_image(path))).permute(2, 0, 1)  # (3, H, W)
+    image = load_image(path, max_pixels=max_pixels)
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1)  # (3, H, W)

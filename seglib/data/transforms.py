@@ -3,10 +3,12 @@
 import functools
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 from torchvision import transforms, tv_tensors
-from torchvision.transforms import InterpolationMode, v2
+from torchvision.transforms import v2
 
 from seglib.data.image_io import IGNORE_INDEX
 from seglib.data.normalization import IMAGENET_MEAN, IMAGENET_STD
@@ -48,7 +50,7 @@ def mask_transform(size: Size = NOTES_SIZE, portrait: bool = False) -> Callable:
         tensor([1.])
     """
     check_size(size, portrait)
-    return transforms.Compose([transforms.Resize(size, InterpolationMode.NEAREST), transforms.ToTensor()])
+    return transforms.Compose([functools.partial(resize_mask, size=size), transforms.ToTensor()])
 
 
 def class_mask_transform(size: Size = NOTES_SIZE, portrait: bool = False) -> Callable:
@@ -58,19 +60,28 @@ def class_mask_transform(size: Size = NOTES_SIZE, portrait: bool = False) -> Cal
         PIL "L" of labels in, int64 (height, width) of the same labels out.
     """
     check_size(size, portrait)
-    return transforms.Compose([transforms.Resize(size, InterpolationMode.NEAREST), transforms.PILToTensor(), _labels])
+    return transforms.Compose([functools.partial(resize_mask, size=size), transforms.PILToTensor(), _labels])
 
 
 def joint_transform(
-    size: Size, train: bool, classes: Sequence[str] | None = None, portrait: bool = False, *, as_bytes: bool = False
+    size: Size,
+    train: bool,
+    classes: Sequence[str] | None = None,
+    portrait: bool = False,
+    *,
+    as_bytes: bool = False,
+    scale: float | None = None,
 ) -> Callable:
     """Image and mask through the same scale, crop and flip; colour for the image only.
 
     Args:
-        size: (height, width) of what comes out.
+        size: (height, width) of what comes out. Each picture is stretched to it, whatever its shape, as by the notes'
+            Resize; `predict` does the same.
         train: True changes each picture at random (scale 0.7 to 1.5, colour, crop, flip); False only resizes.
         classes, portrait: as in `CustomDataset` and `image_transform`.
         as_bytes: image and mask stay uint8; `to_model_inputs` then makes of them what is said below.
+        scale: instead of stretching, enlarge each picture by so much, in its own shape. Training pictures are then
+            crops of `size`; with train=False, whole pictures come out, each of its own size.
 
     Shape:
         In: image uint8 (3, H, W), mask uint8 (H, W), both tv_tensors.
@@ -78,7 +89,8 @@ def joint_transform(
         (height, width) of labels. Where a crop reaches over the edge, the image is black and the mask is 255: ignored.
     """
     check_size(size, portrait)
-    steps: list[Callable] = [functools.partial(_rescale, size=size, scales=(0.7, 1.5) if train else (1.0, 1.0))]
+    scales = (0.7, 1.5) if train else (1.0, 1.0)
+    steps: list[Callable] = [functools.partial(_rescale, size=size, scales=scales, enlarge=scale)]
     if train:
         steps += [
             v2.ColorJitter(brightness=0.3, contrast=0.3, saturation=0.3),  # hue would cost more than these three
@@ -91,12 +103,30 @@ def joint_transform(
     return v2.Compose([*steps, v2.ToPureTensor(), *([_add_channel] if classes is None else [])])
 
 
-def _rescale(image: Tensor, mask: Tensor, size: Size, scales: tuple[float, float]) -> tuple[Tensor, Tensor]:
-    """Resize both to `size` times one random scale. By hand, for v2.ScaleJitter takes (width, height) for the size."""
+def _rescale(
+    image: Tensor, mask: Tensor, size: Size, scales: tuple[float, float], enlarge: float | None
+) -> tuple[Tensor, Tensor]:
+    """Resize both to `size`, or in their own shape if `enlarge` is given, times one random scale.
+
+    By hand, for v2.ScaleJitter takes (width, height) for the size.
+    """
     low, high = scales
-    scale = low + (high - low) * torch.rand(()).item() if low < high else low
-    new = (max(1, round(size[0] * scale)), max(1, round(size[1] * scale)))
+    factor = low + (high - low) * torch.rand(()).item() if low < high else low
+    height, width = size
+    if enlarge is not None:
+        height, width = scaled_size((image.shape[-2], image.shape[-1]), enlarge)
+    new = scaled_size((height, width), factor)
     return v2.functional.resize(image, list(new)), tv_tensors.Mask(resize_labels(mask, new))
+
+
+def scaled_size(size: Size, scale: float) -> Size:
+    """(height, width) times a number, in whole pixels, at least 1.
+
+    Example:
+        >>> scaled_size((480, 321), 0.5)
+        (240, 160)
+    """
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
 def check_size(size: Size, portrait: bool = False) -> None:
@@ -126,8 +156,9 @@ def _add_channel(image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
 def resize_labels(mask: Tensor, size: tuple[int, int]) -> Tensor:
     """Resize a mask: each new pixel copies the one old pixel that lies under its centre.
 
-    Pillow does the same. Torch's "nearest" copies the upper left one of those that a new pixel covers, and so moves the
-    mask against its image by up to half a new pixel.
+    Pillow's nearest means the same, and differs by a pixel here and there where a centre lies on a border: it adds up
+    fractions, and they are rounded. Torch's "nearest" copies the upper left one of those that a new pixel covers, and
+    so moves the mask against its image by up to half a new pixel.
 
     Args:
         mask: of any dtype.
@@ -146,3 +177,8 @@ def resize_labels(mask: Tensor, size: tuple[int, int]) -> Tensor:
         for new, old in zip(size, mask.shape[-2:], strict=True)
     )
     return mask.index_select(-2, rows).index_select(-1, columns)  # (..., height, width)
+
+
+def resize_mask(mask: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """`resize_labels` for a PIL mask of mode "L"; `size` is (height, width) in pixels."""
+    return Image.fromarray(resize_labels(torch.from_numpy(np.array(mask)), size).numpy())

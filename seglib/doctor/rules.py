@@ -1,27 +1,33 @@
 """Owns what the doctor finds in pairs of pictures and masks, and how it says so. Explained in 13_your_own_data."""
 
+import re
 import tomllib
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from seglib.data.image_io import IGNORE_INDEX
+from seglib.data.pairing import FoundPairs, common_suffixes, stem_of
 from seglib.data.splits import Split
 from seglib.data.transforms import Size
 from seglib.doctor.alignment import GOOD, TURNS, alignment_scores, edges_of, outline_of
-from seglib.doctor.measurements import PairMeasurements
-from seglib.errors import MaskError, SegError
+from seglib.doctor.ceiling import typical
+from seglib.doctor.measurements import Geometry, PairMeasurements, Reading, as_floats
+from seglib.doctor.near_twins import SameScenes, Twins
+from seglib.doctor.proposals import Prospects, same_scale
+from seglib.errors import MaskError, SegError, name_of
 
 STOPS = "stops training"
 SPOILS = "spoils the result"
 KNOW = "worth knowing"
 SEVERITIES = (STOPS, SPOILS, KNOW)
-TWINS = 0.9  # likeness of two pictures: near-twins of the samples have 0.95 or more, all other pairs 0.52 or less
 LOST = 0.1  # share of a mask's objects: no sample loses 0.01 at 320 wide, 240 high, or 0.05 at half of that
+MOSTLY_OBJECT = 0.6  # share of the pixels above which we ask where the object is
+ONE_SHAPE = 4 / 3  # shapes, height by width, that differ by more are mixed
+TRIED = 50  # masks that fit nowhere for which the right picture is looked for
+KINDS_OF_ERRORS = 12  # findings of what cannot be read, at most; the rest is counted
 
 # Kind of finding -> its severity and its words.
 MESSAGES = tomllib.loads(Path(__file__).with_name("rules.toml").read_text(encoding="utf-8"))
@@ -39,8 +45,16 @@ class Finding:
     names: list[str]
 
 
-def make_finding(kind: str, names: Sequence[str], more: Mapping[str, str] | None = None) -> list[Finding]:
-    """One finding in a list, in the words of `rules.toml`; an empty list if there is no name. `more` adds to a name.
+def make_finding(
+    kind: str, names: Sequence[str], more: Mapping[str, str] | None = None, **words: object
+) -> list[Finding]:
+    """One finding in a list, in the words of `rules.toml`; an empty list if there is no name.
+
+    Args:
+        kind: of the table.
+        names: who has it.
+        more: adds to a name.
+        words: fill the places in braces in the words of the table.
 
     Example:
         >>> make_finding("empty", ["a", "b"])[0].found
@@ -50,17 +64,31 @@ def make_finding(kind: str, names: Sequence[str], more: Mapping[str, str] | None
         return []
     first = [f"{name} ({more[name]})" if more and more.get(name) else name for name in names[:5]]
     rest = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    message = MESSAGES[kind]
+    message = {part: text.format(**words) if words else text for part, text in MESSAGES[kind].items()}
     found = f"{message['found']} ({len(names)}): {', '.join(first)}{rest}."
     return [Finding(kind, message["severity"], found, message["expected"], message["fix"], list(names))]
 
 
-def check_pairs(measurements: dict[str, PairMeasurements], classes: Sequence[str] | None, size: Size) -> list[Finding]:
+def check_partners(found: FoundPairs) -> list[Finding]:
+    """Files without a partner, and files that the given suffix passes over."""
+    images = [name_of(path) for path in found.images_alone]
+    masks = [name_of(path) for path in found.masks_alone]
+    passed_over = make_finding("passed over", [name_of(path) for path in found.passed_over])
+    endings = common_suffixes(map(stem_of, found.images_alone), map(stem_of, found.masks_alone))
+    if endings is None:
+        return make_finding("no mask", images) + make_finding("no image", masks) + passed_over
+    given = {"image_suffix": endings[0], "mask_suffix": endings[1]}
+    arguments = " ".join(f'{name}="{ending}"' for name, ending in given.items() if ending)
+    number = f"{endings[2]} of {len(images)} images and {len(masks)} masks"
+    return make_finding("suffix", [number], arguments=arguments) + passed_over
+
+
+def check_pairs(measurements: Mapping[str, PairMeasurements], reading: Reading, geometry: Geometry) -> list[Finding]:
     """Flaws that a pair has by itself: its sizes, the values and the place of its mask, its light.
 
     Args:
         measurements: of `measure_pair`, by stem.
-        classes, size: as in `examine`.
+        reading, geometry: as in `measure_pair`.
     """
     pixels = {stem: each.size[0] * each.size[1] for stem, each in measurements.items() if each.size}
     middle = float(np.median(list(pixels.values()) or [0]))
@@ -68,84 +96,128 @@ def check_pairs(measurements: dict[str, PairMeasurements], classes: Sequence[str
     def who(has: Callable[[PairMeasurements], object]) -> list[str]:
         return [stem for stem, each in measurements.items() if has(each)]
 
-    lost = {stem: f"{100 * each.lost:.0f} % of it" for stem, each in measurements.items() if each.lost > LOST}
+    def smaller(size: Size | None) -> bool:
+        return size is not None and geometry.scale is None and any(map(int.__lt__, size, geometry.size))
+
     places = {stem: each.misalignment for stem, each in measurements.items()}
     kinds = {
         "size": who(lambda each: each.size and each.mask_size and each.size != each.mask_size),
         "zero and one": who(lambda each: each.zero_and_one),
         "turned": who(lambda each: each.misalignment in TURNS),
         "shifted": who(lambda each: "too far" in each.misalignment),
-        "ignored": who(lambda each: classes and each.counts[IGNORE_INDEX] > each.counts.sum() / 5),
-        "tiny": list(lost),
-        "empty": who(lambda each: np.count_nonzero(each.counts) == 1),
-        "light": who(lambda each: each.thumb is not None and not 0.04 < each.thumb.mean() < 0.96),
+        "ignored": who(lambda each: each.much_ignored),
+        "empty": who(lambda each: each.has_mask and np.count_nonzero(each.counts) == 1),
+        "light": who(lambda each: not 0.04 < each.brightness < 0.96),
         "lying": who(lambda each: each.lying),
         "sizes": [stem for stem, count in pixels.items() if not middle / 4 < count < 4 * middle],
-        "enlarged": who(lambda each: each.size and (each.size[0] < size[0] or each.size[1] < size[1])),
+        "enlarged": who(lambda each: smaller(each.size)),
     }
-    more = {"turned": places, "shifted": places, "tiny": lost}
-    return [one for kind, names in kinds.items() for one in make_finding(kind, names, more.get(kind))]
+    more = {"turned": places, "shifted": places}
+    findings = [one for kind, names in kinds.items() for one in make_finding(kind, names, more.get(kind))]
+    if reading.classes is None and not reading.values.invert:
+        findings += _check_inverted(measurements)
+    return findings
 
 
-def check_stray_masks(measurements: dict[str, PairMeasurements]) -> list[Finding]:
+def _check_inverted(measurements: Mapping[str, PairMeasurements]) -> list[Finding]:
+    """Binary masks that are object for the most part.
+
+    In most photographs the object lies inside and the background along the frame. So where the frame is object even
+    more than the rest, object and background are probably exchanged; where it is not, we only ask.
+    """
+    drawn = {stem: each for stem, each in measurements.items() if each.object_share > 0 and not each.errors}
+    large = {stem: each for stem, each in drawn.items() if each.object_share > MOSTLY_OBJECT}
+    at_frame = [stem for stem, each in large.items() if each.at_the_frame > each.object_share]
+    more = {stem: f"{100 * each.object_share:.0f} % object" for stem, each in large.items()}
+    if 2 * len(large) < len(drawn):  # only some: a thing that fills its picture is no fault
+        return make_finding("inverted", at_frame, more)
+    return make_finding("inverted" if 2 * len(at_frame) > len(large) else "mostly object", list(large), more)
+
+
+def check_shapes(measurements: Mapping[str, PairMeasurements], geometry: Geometry) -> list[Finding]:
+    """Pictures of another shape than most, where all are pressed into one; with a setting that keeps all shapes."""
+    sizes = {stem: each.size for stem, each in measurements.items() if each.size}
+    if geometry.scale is not None or len(sizes) < 2:
+        return []
+    middle = float(np.median([_shape(size) for size in sizes.values()]))
+    pressed = {
+        stem: f"{_differ(_shape(size), _shape(geometry.size)):.1f} times"
+        for stem, size in sizes.items()
+        if _differ(_shape(size), middle) > ONE_SHAPE
+    }
+    return make_finding("shapes", list(pressed), pressed, setting=same_scale(geometry, typical(sizes.values())))
+
+
+def _shape(size: Size) -> float:
+    return size[0] / size[1]
+
+
+def _differ(first: float, second: float) -> float:
+    return max(first / second, second / first)
+
+
+def check_stray_masks(measurements: Mapping[str, PairMeasurements]) -> list[Finding]:
     """Masks that fit nowhere on their picture, with the picture that they do fit, and masks that are there twice."""
-    strays = {stem: each.layers for stem, each in measurements.items() if each.misalignment == "elsewhere"}
-    edges = {stem: edges_of(each.thumb) for stem, each in measurements.items() if strays and each.thumb is not None}
-    more = {}
-    for stem, layers in list(strays.items())[:50]:  # for each of them, all other pictures are tried
-        outline = outline_of(np.asarray(layers))
-        fit = {}
-        for other, edge in edges.items():
-            if edge.shape == outline.shape:
-                fit[other] = alignment_scores(edge, outline)[0, 0]
-        best = max(fit, key=lambda other: fit[other])
-        if fit[best] > GOOD:
-            more[stem] = f"it fits {best}"
+    strays = [stem for stem, each in measurements.items() if each.misalignment == "elsewhere"]
+    outlines = {}
+    for stem in strays[:TRIED]:  # for each of them, all other pictures are tried
+        layers = measurements[stem].layers
+        if layers is not None:
+            outlines[stem] = outline_of(as_floats(layers))
+    best = dict.fromkeys(outlines, ("", GOOD))
+    for other, each in measurements.items():
+        if not outlines or each.thumb is None:
+            continue
+        edges = edges_of(as_floats(each.thumb))
+        for stem, outline in outlines.items():
+            fit = alignment_scores(edges, outline)[0, 0] if edges.shape == outline.shape else 0.0
+            best[stem] = max(best[stem], (other, float(fit)), key=lambda place: place[1])
+    more = {stem: f"it fits {other}" for stem, (other, _) in best.items() if other}
     owners = defaultdict(list)
     for stem, each in measurements.items():
         owners[each.fingerprint or stem].append(stem)
     same = [" and ".join(stems) for stems in owners.values() if len(stems) > 1]
-    return make_finding("elsewhere", list(strays), more) + make_finding("same mask", same)
+    return make_finding("elsewhere", strays, more) + make_finding("same mask", same)
 
 
-def check_near_twins(measurements: dict[str, PairMeasurements], split: Split | None) -> list[Finding]:
-    """Pictures that look alike, above all across the split: "a and b"."""
-    thumbs = {stem: each.thumb for stem, each in measurements.items() if each.thumb is not None}
-    stems = list(thumbs)
-    descriptors = _descriptors(list(thumbs.values()))  # (N, 192)
+def check_near_twins(scenes: SameScenes, split: Split | None) -> list[Finding]:
+    """Pictures of one scene, above all across the split: "a and b"; recordings by their first and last frame."""
     side = _side_of(split)
-    across_split: list[str] = []
-    others: list[str] = []
-    for number, stem in enumerate(stems[:-1]):
-        likeness = descriptors[number + 1 :] @ descriptors[number]  # (N - number - 1,), cosine, -1 to 1
-        for other in np.flatnonzero(likeness > TWINS) + number + 1:
-            sides = {side.get(stem), side.get(stems[other])} - {None}
-            pairs = across_split if len(sides) == 2 else others
-            pairs.append(f"{stem} and {stems[other]}")
-    return make_finding("twins apart", across_split) + make_finding("twins", others)
-
-
-def _descriptors(thumbs: list[np.ndarray]) -> np.ndarray:
-    """Each picture as a vector of length 1 or less, (N, 192): 8 x 8 pixels, less the mean of each colour."""
-    small = [Image.fromarray(np.uint8(255 * thumb)).resize((8, 8), Image.Resampling.BOX) for thumb in thumbs]
-    pixels = np.array(small, float).reshape(-1, 64, 3)
-    vectors = (pixels - pixels.mean(axis=1, keepdims=True)).reshape(-1, 192)
-    # Two plain pictures differ by noise alone: below this length they stay short, and are never alike.
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(min=100)
+    recording_of = {stem: name for name, stems in scenes.recordings.items() for stem in stems}
+    apart = {}
+    for stems in scenes.recordings.values():
+        counts = {name: sum(side.get(stem) == name for stem in stems) for name in ("train", "validation", "test")}
+        if sum(count > 0 for count in counts.values()) > 1:
+            listed = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+            apart[f"{stems[0]} to {stems[-1]}"] = listed
+    across_split: list[Twins] = []
+    others: list[Twins] = []
+    for twins in scenes.twins:
+        if recording_of.get(twins.first, twins.first) == recording_of.get(twins.second, twins.second):
+            continue  # frames of one recording, which is told as a whole
+        sides = {side.get(twins.first), side.get(twins.second)} - {None}
+        pairs = across_split if len(sides) == 2 else others
+        pairs.append(twins)
+    findings = make_finding("recordings apart", list(apart), apart)
+    for kind, pairs in (("twins apart", across_split), ("twins", others)):
+        more = {f"{one.first} and {one.second}": one.how for one in pairs}
+        findings += make_finding(kind, list(more), more)
+    return findings + make_finding("one kind", ["most pairs"] if scenes.of_one_kind else [])
 
 
 def _side_of(split: Split | None) -> dict[str, str]:
-    """Stem -> "train" or "validation"."""
+    """Stem -> "train", "validation" or "test"."""
     if split is None:
         return {}
-    return dict.fromkeys(split.train, "train") | dict.fromkeys(split.validation, "validation")
+    sides = {"train": split.train, "validation": split.validation, "test": split.test}
+    return {stem: name for name, stems in sides.items() for stem in stems}
 
 
-def check_unreadable(faults: Sequence[SegError], measurements: dict[str, PairMeasurements]) -> list[Finding]:
+def check_unreadable(faults: Sequence[SegError], measurements: Mapping[str, PairMeasurements]) -> list[Finding]:
     """Errors of pairing and reading, in their own words; those with the same fix become one finding.
 
     Args:
-        faults: of `files_by_stem`.
+        faults: of `find_pairs`.
         measurements: of `measure_pair`, by stem; with the errors of each pair.
     """
     errors = [("", fault) for fault in faults]
@@ -155,29 +227,71 @@ def check_unreadable(faults: Sequence[SegError], measurements: dict[str, PairMea
                 errors.append((stem, error))
     same_fix: dict[tuple[str, str], list[tuple[str, SegError]]] = defaultdict(list)
     for stem, error in errors:
-        same_fix[error.expected, error.fix].append((stem, error))
+        same_fix[type(error).__name__, _without_details(error.fix)].append((stem, error))
+    groups = sorted(same_fix.values(), key=len, reverse=True)
     findings = []
-    for (expected, fix), group in same_fix.items():
+    for group in groups[:KINDS_OF_ERRORS]:
         stems = [stem for stem, _ in group]
         first = group[0][1]
-        more = f" And {len(group) - 1} more like it: {', '.join(stems[1:4])}." if len(group) > 1 else ""
-        findings.append(Finding(type(first).__name__, STOPS, first.found + more, expected, fix, stems))
+        some = ", ".join(stem for stem in stems[1:4] if stem)
+        more = f" And {len(group) - 1} more like it{': ' if some else ''}{some}." if len(group) > 1 else ""
+        findings.append(Finding(type(first).__name__, STOPS, first.found + more, first.expected, first.fix, stems))
+    rest = [stem for group in groups[KINDS_OF_ERRORS:] for stem, _ in group]
+    return findings + make_finding("more errors", rest)
+
+
+def _without_details(fix: str) -> str:
+    """A fix without the names and numbers that differ from file to file."""
+    return re.sub(r'"[^"]*"|\d+', "#", fix)
+
+
+def check_classes_held(
+    measurements: Mapping[str, PairMeasurements],
+    reading: Reading,
+    split: Split | None,
+    allow_missing: Collection[str] = (),
+) -> list[Finding]:
+    """Classes that no mask to learn from holds, or none to measure on.
+
+    Args:
+        measurements: of `measure_pair`, by stem.
+        reading: as in `measure_pair`.
+        split: without it all pictures are learned from.
+        allow_missing: names of classes of which that is known, and nothing is said.
+    """
+    sides = {"untrained": list(measurements)}
+    if split is not None:
+        sides = {"untrained": split.train, "unmeasured": split.validation}
+    findings = []
+    for kind, stems in sides.items():
+        here = [stem for stem in stems if stem in measurements]
+        unread = sum(bool(measurements[stem].errors) for stem in here)
+        if 2 * unread >= len(here):  # what they hold is not known yet
+            continue
+        counts = pixels_per_class(measurements, reading, here)
+        missing = [name for name, count in counts.items() if not count]
+        missing = [name for name in missing if name not in allow_missing]
+        listed = ", ".join(f'"{name}"' for name in missing)
+        findings += make_finding(kind, missing, listed=listed)
     return findings
 
 
 def check_split(
-    measurements: dict[str, PairMeasurements], classes: Sequence[str] | None, split: Split, batch_size: int
+    measurements: Mapping[str, PairMeasurements], found: FoundPairs, split: Split, batch_size: int
 ) -> list[Finding]:
-    """Flaws of the split: pairs on no side, classes that one side lacks, too few pictures, a last batch of one.
+    """Flaws of the split: names without a pair, pairs on no side, too few pictures, a last batch of one.
 
     Args:
         measurements: of `measure_pair`, by stem.
-        classes, split, batch_size: as in `examine`.
+        found: what the folders hold.
+        split, batch_size: as in `examine`.
     """
-    findings = make_finding("unused", sorted(measurements.keys() - {*split.train, *split.validation}))
-    for kind, stems in (("untrained", split.train), ("unmeasured", split.validation)):
-        counts = pixels_per_class(measurements, classes, [stem for stem in stems if stem in measurements])
-        findings += make_finding(kind, [name for name, count in counts.items() if not count])
+    side = _side_of(split)
+    alone = [stem_of(path) for path in (*found.images_alone, *found.masks_alone)]  # said already
+    unknown = [stem for stem in side if stem not in found.pairs]
+    unknown = [stem for stem in unknown if not any(_is_file_of(one, stem) for one in alone)]
+    findings = make_finding("split", sorted(unknown))
+    findings += make_finding("unused", sorted(measurements.keys() - side.keys()))
     small_sides = []
     if len(split.train) < 8:
         small_sides.append("training")
@@ -189,13 +303,40 @@ def check_split(
     return findings
 
 
+def _is_file_of(file_stem: str, stem: str) -> bool:
+    """Whether a file may belong to a name of the split: `a_mask` to `a` and to `folder/a`."""
+    name = stem.rpartition("/")[2]
+    return file_stem.startswith(name) and not file_stem[len(name) : len(name) + 1].isalnum()
+
+
+def check_prospects(prospects: Prospects, measurements: Mapping[str, PairMeasurements]) -> list[Finding]:
+    """What the coarse grid cannot draw at this setting: whole classes, things in some pictures; and rare classes.
+
+    Args:
+        prospects: of `find_prospects`.
+        measurements: of `measure_pair`, by stem.
+    """
+    low = {name: f"at most {value:.2f} with {prospects.geometry}" for name, value in prospects.low.items()}
+    small = {name: f"{100 * share:.1f} %" for name, share in prospects.small.items()}
+    better = prospects.proposed
+    if better is None:
+        findings = make_finding("ceiling reached", list(low), low)
+    else:
+        there = ", ".join(f"{name} {value:.2f}" for name, value in prospects.there.items())
+        findings = make_finding("ceiling", list(low), low, setting=better, there=there)
+    lost = {stem: f"{100 * each.lost:.0f} % of it" for stem, each in measurements.items() if each.lost > LOST}
+    drawn = sum(each.object_share > 0 and not each.errors for each in measurements.values())
+    if 2 * len(lost) <= drawn or drawn < 4:  # if all are small or thin, the ceiling of their class says it better
+        findings += make_finding("tiny", list(lost), lost, setting=better or prospects.next_larger or "a larger size")
+    return findings + make_finding("small classes", list(small), small)
+
+
 def pixels_per_class(
-    measurements: dict[str, PairMeasurements], classes: Sequence[str] | None, stems: Sequence[str]
+    measurements: Mapping[str, PairMeasurements], reading: Reading, stems: Iterable[str]
 ) -> dict[str, int]:
     """How many pixels of each class the masks of these stems hold; masks with errors are left out."""
     counts = np.zeros(256, np.int64)
     for stem in stems:
         if not measurements[stem].errors:
             counts += measurements[stem].counts
-    names = {0: "background", IGNORE_INDEX: "object"} if classes is None else dict(enumerate(classes))
-    return {name: int(counts[label]) for label, name in names.items()}
+    return {name: int(counts[label]) for label, name in reading.names.items()}

@@ -1,6 +1,5 @@
 """Owns prediction: any picture in, its mask at the picture's own size out. Explained in 11_predict."""
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -9,7 +8,7 @@ from PIL import Image
 from torch import Tensor
 
 from seglib.data.image_io import ImageLike, to_rgb_image
-from seglib.data.transforms import image_transform
+from seglib.data.transforms import image_transform, scaled_size
 from seglib.inference.tiles import predict_in_tiles
 from seglib.training.checkpoint import TrainedModel
 
@@ -26,7 +25,12 @@ class Prediction:
 
 
 def predict(
-    trained: TrainedModel, picture: ImageLike, *, probabilities: bool = False, scale: float | None = None
+    trained: TrainedModel,
+    picture: ImageLike,
+    *,
+    probabilities: bool = False,
+    scale: float | None = None,
+    max_pixels: int | None = None,
 ) -> Prediction:
     """Draw the mask of one picture.
 
@@ -34,9 +38,11 @@ def predict(
         trained: a model and how to read it, of `load_trained`. Its model is in evaluation mode afterwards.
         picture: whatever `to_rgb_image` takes, of any size; a phone's photograph is turned upright.
         probabilities: give them too.
-        scale: None resizes the picture to as many pixels as the training pictures had. A number says how many pixels
-            the model sees for one of the picture, along each side: 1.0 for a picture much larger than those of the
-            training, in which things are no larger. It is then predicted in tiles that overlap.
+        scale: None does what the training did: it stretches the picture to the size of the training pictures, or, if
+            the model was trained on crops, enlarges it as then. A number says how many pixels the model sees for one of
+            the picture, along each side: 1.0 for a picture much larger than those of the training, in which things are
+            no larger. It is then predicted in tiles that overlap.
+        max_pixels: as in `load_image`.
 
     Shape:
         Any height and width from 1 on; the mask has the same.
@@ -50,16 +56,17 @@ def predict(
         >>> predict(trained, torch.zeros(3, 48, 64)).mask.shape
         torch.Size([48, 64])
     """
-    image = to_rgb_image(picture)
+    image = to_rgb_image(picture, max_pixels=max_pixels)
+    scale = scale or trained.scale
     size = model_input_size((image.height, image.width), trained.size, scale)
     if scale is None:
         outputs = model_outputs(trained, image_transform(size, portrait=True)(image)[None])[0]  # (C, h, w)
     else:
-        outputs = _outputs_in_tiles(trained, image.resize(size[::-1], Image.Resampling.BILINEAR))  # (C, h, w)
+        outputs = outputs_in_tiles(trained, image.resize(size[::-1], Image.Resampling.BILINEAR))  # (C, h, w)
     return outputs_to_prediction(trained, outputs, (image.height, image.width), probabilities=probabilities)
 
 
-def _outputs_in_tiles(trained: TrainedModel, image: Image.Image) -> Tensor:
+def outputs_in_tiles(trained: TrainedModel, image: Image.Image) -> Tensor:
     """The raw outputs (C, H, W) of an image at its own size, computed tile by tile."""
 
     def outputs_of(rows: slice, columns: slice) -> Tensor:
@@ -95,17 +102,19 @@ def outputs_to_prediction(
 
 
 def model_input_size(size: tuple[int, int], trained_at: tuple[int, int], scale: float | None = None) -> tuple[int, int]:
-    """The size at which a model should see a picture, so that things are as large as they were in training.
+    """The size at which a model should see a picture: as in training, whatever the picture's own shape.
 
     Args:
         size: (height, width) of the picture.
-        trained_at: (height, width) of the training pictures. The same number of pixels, in the picture's own shape.
+        trained_at: (height, width) of the training pictures, which were stretched to it.
         scale: instead, so many new pixels for one old one, along each side.
 
     Example:
-        >>> model_input_size((960, 1280), (240, 320)), model_input_size((1280, 960), (240, 320))
-        ((240, 320), (320, 240))
+        >>> model_input_size((1280, 960), (240, 320)), model_input_size((1280, 960), (240, 320), scale=0.5)
+        ((240, 320), (640, 480))
     """
-    factor = scale or math.sqrt(trained_at[0] * trained_at[1] / (size[0] * size[1]))
-    height, width = (max(1, round(side * factor)) for side in size)
-    return height, width
+    return trained_at if scale is None else scaled_size(size, scale)
+
+
+if __name__ == "__main__":
+    raise SystemExit("Type: python -m seglib predict --help")

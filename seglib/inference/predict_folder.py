@@ -8,19 +8,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from seglib.data.image_io import to_rgb_image
+from seglib.data.image_io import load_image
 from seglib.data.pairing import files_by_stem
-from seglib.data.transforms import image_transform
+from seglib.data.transforms import image_transform, scaled_size
 from seglib.errors import ImageError, PairError, SegError, name_of
-from seglib.inference.predict import model_input_size, model_outputs, outputs_to_prediction
+from seglib.inference.overlay import overlay
+from seglib.inference.palette import BLUE, GREEN, ORANGE, PURPLE, SKY_BLUE, VERMILLION, YELLOW
+from seglib.inference.predict import model_outputs, outputs_in_tiles, outputs_to_prediction
 from seglib.training.checkpoint import TrainedModel
 
 EXISTING = ("refuse", "skip", "overwrite")
+CLASS_COLOURS = (SKY_BLUE, ORANGE, GREEN, YELLOW, BLUE, VERMILLION, PURPLE)  # of classes 1, 2, ...; then from the start
 
 
 def predict_folder(
@@ -30,6 +34,10 @@ def predict_folder(
     *,
     existing: str = "refuse",
     batch_size: int = 8,
+    recursive: bool | None = None,
+    overlay_folder: str | os.PathLike[str] | None = None,
+    probability_folder: str | os.PathLike[str] | None = None,
+    max_pixels: int | None = None,
 ) -> list[Path]:
     """Draw the masks of all pictures of a folder, in batches, and write each as a PNG: `fruit_007.png`.
 
@@ -38,34 +46,48 @@ def predict_folder(
         image_folder: pictures of any sizes.
         mask_folder: another folder; made if it is not there.
         existing: what to do where a mask is already: "refuse" to begin, "skip" the picture, or "overwrite" the mask.
-        batch_size: how many pictures of one size the model sees at once.
+        batch_size: how many pictures the model sees at once.
+        recursive: as in `pair_files`; masks lie in sub folders of the same names.
+        overlay_folder: if given, each mask drawn over its photograph goes there, as a JPEG.
+        probability_folder: if given, the probabilities go there: float16 (C, H, W) in [0, 1], as NumPy's `.npy`.
+        max_pixels: as in `load_image`.
 
     Returns:
         The masks that were written: 0 and 255 for one object, labels for several classes, as `CustomDataset` reads.
 
     Raises:
-        PairError: no picture is there; both folders are one; masks are there already. Nothing was written then.
+        PairError: no picture is there; two folders are one; masks are there already. Nothing was written then.
         ImageError: some pictures cannot be read, and are named; the masks of all others are written.
     """
-    masks = _masks_to_write(Path(image_folder), Path(mask_folder), existing)
+    folders = [Path(folder) for folder in (mask_folder, overlay_folder, probability_folder) if folder is not None]
+    masks = _masks_to_write(Path(image_folder), folders, existing, recursive)
     errors: list[SegError] = []
 
     def load(path: Path) -> ModelInput | SegError:
         try:
-            image = to_rgb_image(path)
+            image = load_image(path, max_pixels=max_pixels)
         except SegError as error:
-            return error
-        size = (image.height, image.width)
-        pixels = image_transform(model_input_size(size, trained.size), portrait=True)(image)
-        return ModelInput(path, size, pixels)
+            return error.with_traceback(None)  # it would keep the picture in memory
+        return _as_the_model_sees(trained, path, image)
 
     def write(output: ModelOutput) -> Path:
-        mask = outputs_to_prediction(trained, output.outputs, output.size).mask
-        return _write(mask * 255 if len(output.outputs) == 1 else mask, masks[output.path])
+        mask_path = masks[output.path]
+        wanted = probability_folder is not None
+        prediction = outputs_to_prediction(trained, output.outputs, output.size, probabilities=wanted)
+        place = mask_path.relative_to(folders[0])
+        if probability_folder is not None and prediction.probabilities is not None:
+            numbers = prediction.probabilities.numpy().astype(np.float16)
+            _write(lambda file: np.save(file, numbers), Path(probability_folder) / place.with_suffix(".npy"))
+        if overlay_folder is not None:
+            drawn = _overlay(load_image(output.path, max_pixels=max_pixels), prediction.mask, len(output.outputs))
+            _write(lambda file: drawn.save(file, "JPEG", quality=90), Path(overlay_folder) / place.with_suffix(".jpg"))
+        mask = prediction.mask * 255 if len(output.outputs) == 1 else prediction.mask
+        _write(lambda file: Image.fromarray(mask.numpy()).save(file, "PNG"), mask_path)  # last: "skip" looks for it
+        return mask_path
 
     with ThreadPoolExecutor(2) as pool:  # these threads decode and write while the model computes
         inputs = _map_ahead(pool, load, tqdm(masks, unit="picture"), 2 * batch_size)
-        batches = _batches_of_one_size(inputs, batch_size, errors)
+        batches = _batches(inputs, batch_size if trained.scale is None else 1, errors)
         written = sorted(_map_ahead(pool, write, _outputs(trained, batches), 2 * batch_size))
     if errors:
         raise ImageError(
@@ -78,11 +100,11 @@ def predict_folder(
 
 @dataclass(frozen=True)
 class ModelInput:
-    """One picture as the model sees it: pixels (3, h, w), normalised; `size` is its own (height, width)."""
+    """One picture as the model sees it: normalised pixels (3, h, w), or an image to be cut into tiles."""
 
     path: Path
-    size: tuple[int, int]
-    pixels: Tensor
+    size: tuple[int, int]  # (height, width) of the picture, which its mask will have
+    pixels: Tensor | Image.Image
 
 
 @dataclass(frozen=True)
@@ -94,32 +116,58 @@ class ModelOutput:
     outputs: Tensor
 
 
+def _as_the_model_sees(trained: TrainedModel, path: Path, image: Image.Image) -> ModelInput:
+    size = (image.height, image.width)
+    if trained.scale is None:
+        return ModelInput(path, size, image_transform(trained.size, portrait=True)(image))
+    enlarged = scaled_size(size, trained.scale)
+    return ModelInput(path, size, image.resize(enlarged[::-1], Image.Resampling.BILINEAR))
+
+
 def _outputs(trained: TrainedModel, batches: Iterable[list[ModelInput]]) -> Iterator[ModelOutput]:
     for batch in batches:
-        outputs = model_outputs(trained, torch.stack([one.pixels for one in batch]))  # (N, C, h, w)
+        if trained.scale is None:
+            pixels = [one.pixels for one in batch if isinstance(one.pixels, Tensor)]
+            outputs = model_outputs(trained, torch.stack(pixels))  # (N, C, h, w)
+        else:
+            images = [one.pixels for one in batch if isinstance(one.pixels, Image.Image)]
+            outputs = torch.stack([outputs_in_tiles(trained, image) for image in images])
         for one, its_outputs in zip(batch, outputs, strict=True):
             yield ModelOutput(one.path, one.size, its_outputs)
 
 
-def _masks_to_write(image_folder: Path, mask_folder: Path, existing: str) -> dict[Path, Path]:
-    """Each picture and the mask that it gets; a `PairError` where a file could be lost."""
+def _overlay(image: Image.Image, mask: Tensor, channels: int) -> Image.Image:
+    if channels == 1:
+        return Image.fromarray(overlay(image, mask, SKY_BLUE))
+    colours = [CLASS_COLOURS[number % len(CLASS_COLOURS)] for number in range(channels - 1)]  # none for the background
+    return Image.fromarray(overlay(image, mask, colours))
+
+
+def _masks_to_write(image_folder: Path, folders: list[Path], existing: str, recursive: bool | None) -> dict[Path, Path]:
+    """Each picture and the mask that it gets; a `PairError` where a file could be lost. The folders are made."""
     if existing not in EXISTING:
         raise PairError(f'existing = "{existing}"', f"one of {', '.join(EXISTING)}", "Correct the word.")
-    masks = {path: mask_folder / f"{stem}.png" for stem, path in files_by_stem(image_folder).items()}
-    if mask_folder.resolve() == image_folder.resolve():
+    mask_folder = folders[0]
+    masks = {
+        path: mask_folder / f"{stem}.png" for stem, path in files_by_stem(image_folder, recursive=recursive).items()
+    }
+    places = [folder.resolve() for folder in (image_folder, *folders)]
+    if len(set(places)) < len(places):
         raise PairError(
-            f'The masks would go into the folder of the pictures, "{name_of(image_folder)}".',
-            "two folders: a mask has the name of its picture, and could replace it",
-            "Name another mask_folder; it is made.",
+            f'The masks, or what goes with them, would go into the folder of the pictures, "{name_of(image_folder)}".',
+            "folders of their own: a mask has the name of its picture, and could replace it",
+            "Name another folder; it is made.",
         )
     there = [mask for mask in masks.values() if mask.exists()]
     if there and existing == "refuse":
         raise PairError(
             f"{len(there)} of {len(masks)} masks are there already, {name_of(there[0])} for one.",
             "a folder without them: whoever drew them may want to keep them",
-            'Name another mask_folder, or say existing="skip" or existing="overwrite".',
+            'Name another folder for the masks, or say existing="skip" or existing="overwrite".',
         )
-    mask_folder.mkdir(parents=True, exist_ok=True)
+    for folder in folders:
+        for mask in masks.values():
+            (folder / mask.relative_to(mask_folder)).parent.mkdir(parents=True, exist_ok=True)
     return {path: mask for path, mask in masks.items() if existing != "skip" or mask not in there}
 
 
@@ -134,30 +182,30 @@ def _map_ahead(pool: ThreadPoolExecutor, work: Callable[[Any], Any], items: Iter
         yield waiting.popleft().result()
 
 
-def _batches_of_one_size(
+def _batches(
     inputs: Iterable[ModelInput | SegError], batch_size: int, errors: list[SegError]
 ) -> Iterator[list[ModelInput]]:
-    """Batches of pictures that the model sees at one size. Errors among the inputs go to `errors`.
-
-    A folder of many sizes gives smaller batches: at most eight batches of pictures are kept waiting in memory.
-    """
-    waiting: dict[Any, list[ModelInput]] = {}
+    """Batches of pictures. Errors among the inputs go to `errors`."""
+    batch: list[ModelInput] = []
     for one in inputs:
         if isinstance(one, SegError):
             errors.append(one)
             continue
-        shape = one.pixels.shape
-        waiting.setdefault(shape, []).append(one)
-        if len(waiting[shape]) == batch_size:
-            yield waiting.pop(shape)
-        elif sum(map(len, waiting.values())) > 8 * batch_size:
-            yield waiting.pop(max(waiting, key=lambda each: len(waiting[each])))
-    yield from waiting.values()
+        batch.append(one)
+        if len(batch) == batch_size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
 
 
-def _write(mask: Tensor, path: Path) -> Path:
+def _write(save: Callable[[Any], object], path: Path) -> None:
     # Under another name until it is whole: existing="skip" would take half a mask for a whole one.
     part = path.with_name(path.name + ".part")
-    Image.fromarray(mask.numpy()).save(part, "PNG")
+    with open(part, "wb") as file:
+        save(file)
     os.replace(part, path)
-    return path
+
+
+if __name__ == "__main__":
+    raise SystemExit("Type: python -m seglib predict --help")

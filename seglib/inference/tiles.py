@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from seglib.errors import ShapeError
 
@@ -85,3 +85,32 @@ def predict_in_tiles(
             total[:, rows, columns] += outputs * (weight_of_rows[:, None] * weight_of_columns)
     assert total is not None  # a picture has at least one pixel, so there is at least one tile
     return total
+
+
+class TiledModel(nn.Module):
+    """A model whose forward pass works in tiles: to evaluate it on pictures much larger than those it was trained on.
+
+    Args:
+        model: maps images (N, 3, h, w) to {"out": (N, C, h, w)}.
+        trained_at: (height, width) of the training pictures, as in `predict_in_tiles`.
+
+    Shape:
+        images (N, 3, H, W) in, {"out": (N, C, H, W)} out, on the same device.
+    """
+
+    def __init__(self, model: nn.Module, trained_at: tuple[int, int]):
+        super().__init__()
+        self.model = model
+        self.trained_at = trained_at
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """The outputs of each picture, tile by tile."""
+        outputs = [self._outputs(image) for image in images]
+        return {"out": torch.stack(outputs)}
+
+    def _outputs(self, image: Tensor) -> Tensor:
+        def outputs_of(rows: slice, columns: slice) -> Tensor:
+            tile = image[None, :, rows, columns].contiguous(memory_format=torch.channels_last)
+            return self.model(tile)["out"][0].float().cpu()
+
+        return predict_in_tiles(outputs_of, (image.shape[-2], image.shape[-1]), self.trained_at).to(image.device)

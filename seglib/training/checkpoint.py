@@ -1,11 +1,14 @@
 """Owns what a checkpoint holds, and which training may go on from it. Explained in 10_checkpoints."""
 
+import contextlib
 import errno
 import json
 import os
+import platform
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +20,7 @@ from tqdm import tqdm
 from seglib.checkpoint_io import atomic_save, backup_path, load_or_backup
 from seglib.errors import WeightsError
 from seglib.losses import Loss, make_loss
-from seglib.model import BUNDLED_MODEL, build_deeplab
+from seglib.model import architecture_of, build_deeplab
 from seglib.training.history import History
 
 FORMAT = 1  # of the file; a file of another format is refused
@@ -31,8 +34,11 @@ class Checkpoint:
         model, criterion, optimizer, train_dataloader: the training.
         size: (height, width) of the training pictures, the scale to predict at later.
         classes: as in `CustomDataset`.
+        scale: None if the pictures were stretched to `size`. A number if the model was trained on crops of pictures
+            enlarged by so much: `predict` then works at that scale, in tiles.
         scheduler, scaler, stopping: what else changes while training; each has a `state_dict`.
-        config: whatever you want to find again, in plain values.
+        config: what has to be the same when the training goes on, in plain values.
+        about: whatever else you want to find again, in plain values: options, the names in the split.
 
     Raises:
         WeightsError: the folder is not there, or the config is more than plain values.
@@ -48,21 +54,27 @@ class Checkpoint:
         *,
         size: tuple[int, int],
         classes: Sequence[str] | None = None,
+        scale: float | None = None,
         scheduler: Any = None,
         scaler: Any = None,
         stopping: Any = None,
         config: Mapping[str, Any] | None = None,
+        about: Mapping[str, Any] | None = None,
     ):
         self.path = Path(path)
         self.config = dict(config or {})
+        self.about = dict(about or {})
         self.dataloader = train_dataloader
-        _check_folder_and_config(self.path, self.config)
+        _check_folder_and_config(self.path, self.config | self.about)
+        model = unwrap(model)
         # The names in the file are those of its format: "schedule" is the scheduler.
         parts = {"optimizer": optimizer, "schedule": scheduler, "scaler": scaler, "stopping": stopping}
         self.parts = {"model": model} | {name: part for name, part in parts.items() if part is not None}
         self.facts = training_facts(model, criterion)
         self.facts["classes"] = list(classes or [])
         self.facts["size"] = list(size)
+        if scale is not None:  # files of pictures that were stretched look as they always have
+            self.facts["scale"] = scale
         self.facts |= {name: type(part).__name__ if part is not None else "none" for name, part in parts.items()}
         self.facts["parameter groups"] = [len(group["params"]) for group in optimizer.param_groups]
 
@@ -78,6 +90,7 @@ class Checkpoint:
             "format": FORMAT,
             "facts": self.facts,
             "config": self.config,
+            "about": self.about | {"versions": library_versions()},
             "history": asdict(history),
             "states": {name: part.state_dict() for name, part in self.parts.items()},
             "loader": dataloader_state(self.dataloader),
@@ -146,6 +159,34 @@ class TrainedModel:
     classes: Sequence[str] | None = None
     history: History | None = None
     config: Mapping[str, Any] | None = None
+    scale: float | None = None  # of crops, as in `Checkpoint`
+    about: Mapping[str, Any] | None = None
+
+
+def unwrap(model: nn.Module) -> nn.Module:
+    """The model inside `DataParallel`, `DistributedDataParallel` and `torch.compile`, which prefix its tensors' names.
+
+    Example:
+        >>> layer = nn.Linear(2, 1)
+        >>> unwrap(nn.DataParallel(layer)) is layer
+        True
+    """
+    while True:
+        if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
+            model = model.module
+        elif hasattr(model, "_orig_mod"):  # torch.compile
+            model = model._orig_mod  # type: ignore[assignment]
+        else:
+            return model
+
+
+def library_versions() -> dict[str, str]:
+    """The versions of what a training depends on, by name; a library that is not installed is left out."""
+    versions = {"python": platform.python_version()}
+    for name in ("seglib", "torch", "torchvision", "pillow", "numpy"):
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            versions[name] = metadata.version(name)
+    return versions
 
 
 def load_trained(path: str | os.PathLike[str]) -> TrainedModel:
@@ -173,6 +214,8 @@ def load_trained(path: str | os.PathLike[str]) -> TrainedModel:
         classes=facts["classes"] or None,
         history=History(**contents["history"]),
         config=contents["config"],
+        scale=facts.get("scale"),
+        about=contents.get("about"),
     )
 
 
@@ -185,10 +228,6 @@ def _read(path: Path) -> tuple[dict[str, Any], Path]:
             "A file of weights alone goes to build_deeplab(weights=path).",
         )
     return contents, used
-
-
-# How many blocks layer3 of the backbone has -> the model.
-_BLOCKS_IN_LAYER3 = {6: "deeplabv3_resnet50", 23: "deeplabv3_resnet101"}
 
 
 def training_facts(model: nn.Module, criterion: Loss) -> dict[str, Any]:
@@ -204,10 +243,7 @@ def training_facts(model: nn.Module, criterion: Loss) -> dict[str, Any]:
     """
     state = model.state_dict()
     head = state.get("classifier.4.bias")  # the last layer of a DeepLab's head
-    name = type(model).__name__
-    if head is not None and "classifier.0.convs.0.0.weight" in state:
-        blocks = sum(key.startswith("backbone.layer3.") and key.endswith(".conv1.weight") for key in state)
-        name = _BLOCKS_IN_LAYER3.get(blocks, BUNDLED_MODEL)
+    name = architecture_of(state) or type(model).__name__
     activation = getattr(criterion.activation, "func", criterion.activation)
     return {
         "model": name,

@@ -200,7 +200,7 @@ def run_epochs(
             model, train_dataloader, criterion, optimizer, device, scheduler=scheduler, guard=guard
         )
         evaluation = evaluate_epoch(model, validation_dataloader, criterion, device, guard)
-        history.add(train_loss, evaluation.loss, evaluation.iou)
+        history.add(train_loss, evaluation.loss, evaluation.iou, evaluation.class_iou)
         if stopping:
             stopping.update(history)
         if on_epoch:

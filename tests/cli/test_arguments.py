@@ -13,7 +13,7 @@ RECIPE = {
     "head_lr": 5e-3,
     "weight_decay": 1e-4,
     "schedule": "poly",
-    "warmup": 8,
+    "warmup": None,  # 8, or a quarter of a short training
     "batch_size": 4,
     "size": [240, 320],
     "model": BUNDLED_MODEL,
@@ -33,8 +33,3 @@ def test_what_is_missing_is_told(words: str):
     with pytest.raises(TrainingError) as caught:
         parser().parse_args(words.split())
     check_message(caught.value, "--help")
-
-
-def test_a_split_and_a_share_exclude_each_other():
-    with pytest.raises(TrainingError, match="not allowed with argument"):
-        parser().parse_args(["images", "masks", "--out", "run.pt", "--split", "s.json", "--validation-share", "0.5"])

@@ -253,7 +253,7 @@ def test_the_second_epoch_reads_no_file(folders, monkeypatch):
     dataset = ByteDataset(*folders, SIZE, cache_gib=1)
     first = [dataset[idx] for idx in range(3)]
     monkeypatch.setattr("seglib.data.byte_dataset.load_image_tensor", None)
-    monkeypatch.setattr("seglib.data.byte_dataset.load_mask", None)
+    monkeypatch.setattr("seglib.data.dataset.load_mask", None)
     for (image, mask), idx in zip(first, range(3), strict=True):
         again = dataset[idx]
         assert torch.equal(again[0], image)

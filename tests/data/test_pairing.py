@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seglib.data.pairing import IMAGE_SUFFIXES, pair_files, stem_of
+from seglib.data.dataset import CustomDataset
+from seglib.data.image_io import IMAGE_EXTENSIONS, UNREAD_EXTENSIONS
+from seglib.data.pairing import common_suffixes, find_pairs, pair_files, stem_of
 from seglib.errors import PairError
 from tests.support.helpers import make_folders, photograph, quick, refused
 
@@ -45,9 +47,9 @@ def test_the_order_is_that_of_the_stems_not_of_the_filenames(folders):
 
 def test_suffixes_in_capitals_are_pictures_too(folders):
     images, masks = folders
-    touch(images, *(f"a{n}{suffix.upper()}" for n, suffix in enumerate(IMAGE_SUFFIXES)))
-    touch(masks, *(f"a{n}.PNG" for n in range(len(IMAGE_SUFFIXES))))
-    assert len(pair_files(images, masks)) == len(IMAGE_SUFFIXES)
+    touch(images, *(f"a{n}{suffix.upper()}" for n, suffix in enumerate(sorted(IMAGE_EXTENSIONS))))
+    touch(masks, *(f"a{n}.PNG" for n in range(len(IMAGE_EXTENSIONS))))
+    assert len(pair_files(images, masks)) == len(IMAGE_EXTENSIONS)
 
 
 def test_only_the_last_suffix_is_cut_off(folders):
@@ -57,7 +59,7 @@ def test_only_the_last_suffix_is_cut_off(folders):
     assert names(pair_files(images, masks)) == [("a.v1.jpg", "a.v1.png"), ("a.v2.jpg", "a.v2.png")]
 
 
-@pytest.mark.parametrize("name", ["b.heic", "b.GIF", "b.jfif"])
+@pytest.mark.parametrize("name", ["b.heic", "b.NEF", "b.jxl"])
 def test_a_picture_that_nobody_reads_is_refused_not_dropped(folders, name):
     images, masks = folders
     touch(images, "a.jpg", name)
@@ -188,7 +190,7 @@ stem = st.text("abcXYZ019_- .é", min_size=1, max_size=6).filter(
     lambda text: text[0] not in ". " and text[-1] not in ". " and text == unicodedata.normalize("NFC", text)
 )
 stems = st.lists(stem, min_size=1, max_size=8, unique_by=str.casefold)
-suffix = st.sampled_from([*IMAGE_SUFFIXES, ".JPG", ".Png"])
+suffix = st.sampled_from([*sorted(IMAGE_EXTENSIONS), ".JPG", ".Png"])
 
 
 @quick
@@ -239,3 +241,150 @@ def test_pairing_opens_and_changes_no_file(tmp_path):
     photograph().save(images / "b.png")
     (masks / "b.png").write_text("no picture at all")
     assert len(pair_files(images, masks)) == 2
+
+
+def test_a_refused_kind_is_never_a_kind_that_is_read():
+    assert not IMAGE_EXTENSIONS & UNREAD_EXTENSIONS
+    assert {".jpg", ".png", ".tif", ".gif", ".webp"} <= IMAGE_EXTENSIONS
+
+
+# Endings: named where they explain the missing partners, taken only where they are given.
+
+
+@pytest.mark.parametrize(
+    ("image", "mask"),
+    [
+        ("", "_mask"),  # Carvana
+        ("", "_segmentation"),  # ISIC
+        ("_sat", "_mask"),  # DeepGlobe
+        ("_leftImg8bit", "_gtFine_labelIds"),  # Cityscapes
+        ("", ".jpg"),  # x.jpg.png
+        ("_image", "_annotation"),
+        ("_image", "_inverse"),  # the same first letter
+        ("", "-labels"),
+    ],
+)
+def test_an_ending_is_named_in_a_few_lines_and_taken_where_it_is_given(folders, tmp_path, image, mask):
+    images, masks = folders
+    stems = [f"car_{number:04}_01" for number in range(300)]
+    touch(images, *(f"{stem}{image}.jpg" for stem in stems))
+    touch(masks, *(f"{stem}{mask}.png" for stem in stems))
+    with pytest.raises(PairError) as error:
+        pair_files(images, masks)
+    assert len(str(error.value)) < 1500
+    given = {name: value for name, value in (("image_suffix", image), ("mask_suffix", mask)) if value}
+    for name, value in given.items():
+        assert f'{name}="{value}"' in error.value.fix
+    assert "300" in error.value.fix
+    found = find_pairs(images, masks, **given)
+    assert list(found.pairs) == stems
+    assert not (found.images_alone)
+    assert not (found.masks_alone)
+    assert not (found.passed_over)
+
+
+def test_what_ends_otherwise_is_passed_over_and_told(folders):
+    images, masks = folders
+    touch(images, "a.jpg", "b.jpg")
+    touch(masks, "a_labelIds.png", "a_color.png", "b_labelIds.png", "b_color.png")
+    found = find_pairs(images, masks, mask_suffix="_labelIds")
+    assert [mask.name for _, mask in found.pairs.values()] == ["a_labelIds.png", "b_labelIds.png"]
+    assert [path.name for path in found.passed_over] == ["a_color.png", "b_color.png"]
+
+
+def test_a_suffix_that_no_name_has_is_refused_with_those_that_they_have(folders, tmp_path):
+    images, masks = folders
+    touch(images, "a.jpg", "b.jpg")
+    touch(masks, "a_mask.png", "b_mask.png")
+    with refused(PairError, tmp_path, 'ends in "_masks"', "_mask."):
+        pair_files(images, masks, mask_suffix="_masks")
+
+
+def test_nothing_is_guessed_from_two_pictures_that_happen_to_begin_alike():
+    assert common_suffixes(["cat"], ["cat_2"]) is None
+    assert common_suffixes(["a", "b", "c"], ["x", "y", "z"]) is None
+    assert common_suffixes([], ["a"]) is None
+
+
+def test_one_folder_for_both_is_said_at_once_and_taken_with_an_ending(tmp_path):
+    folder = tmp_path / "train"
+    touch(folder, "a.jpg", "b.jpg", "a_mask.png", "b_mask.png")
+    with refused(PairError, tmp_path, "Both folders are one", '"_mask"', 'mask_suffix="_mask"'):
+        CustomDataset(folder, folder)
+    pairs = pair_files(folder, folder, mask_suffix="_mask")
+    assert names(pairs) == [("a.jpg", "a_mask.png"), ("b.jpg", "b_mask.png")]
+
+
+def test_one_folder_with_an_ending_for_each(tmp_path):
+    folder = tmp_path / "all"
+    touch(folder, "1_sat.jpg", "1_mask.png", "2_sat.jpg", "2_mask.png")
+    pairs = pair_files(folder, folder, mask_suffix="_mask", image_suffix="_sat")
+    assert names(pairs) == [("1_sat.jpg", "1_mask.png"), ("2_sat.jpg", "2_mask.png")]
+
+
+# Sub folders: told where they hold pictures, read where asked for.
+
+
+@pytest.mark.parametrize("beside", [(), ("a.jpg",)])
+def test_pictures_in_sub_folders_are_never_dropped_in_silence(folders, tmp_path, beside):
+    images, masks = folders
+    touch(images, *beside)
+    touch(images / "day1", "b.jpg")
+    touch(masks, "a.png")
+    with refused(PairError, tmp_path, "day1", "recursive=True", "recursive=False"):
+        pair_files(images, masks)
+
+
+def test_sub_folders_are_read_where_asked_for_and_left_where_not(folders):
+    images, masks = folders
+    touch(images, "a.jpg")
+    touch(images / "day1" / "north", "a.jpg")
+    touch(images / ".cache", "x.jpg")
+    touch(masks, "a.png")
+    touch(masks / "day1" / "north", "a.png")
+    found = find_pairs(images, masks, recursive=True)
+    assert list(found.pairs) == ["a", "day1/north/a"]
+    assert names(pair_files(images, masks, recursive=False)) == [("a.jpg", "a.png")]
+
+
+def test_a_folder_of_masks_inside_that_of_the_images_is_no_sub_folder_of_pictures(tmp_path):
+    images = tmp_path / "data"
+    touch(images, "a.jpg")
+    touch(images / "masks", "a.png")
+    for recursive in (None, True, False):
+        assert names(pair_files(images, images / "masks", recursive=recursive)) == [("a.jpg", "a.png")]
+
+
+# Photographs without a mask.
+
+
+def test_a_photograph_without_a_mask_is_background_where_asked_for(tmp_path):
+    images, masks = make_folders(tmp_path)
+    (masks / "b.png").unlink()
+    with refused(PairError, tmp_path, 'unmasked="background"'):
+        CustomDataset(images, masks)
+    dataset = CustomDataset(images, masks, unmasked="background")
+    assert dataset.mask_filenames == ["a.png", "", "c.png"]
+    image, mask = dataset[1]
+    assert mask.size == image.size
+    assert mask.getextrema() == (0, 0)
+    (images / "c.jpg").unlink()  # a mask without an image is never right
+    with refused(PairError, tmp_path, "masks/c.png"):
+        CustomDataset(images, masks, unmasked="background")
+
+
+def test_a_word_that_is_none_is_refused(tmp_path):
+    with refused(PairError, tmp_path, "background"):
+        pair_files(*make_folders(tmp_path), unmasked="black")
+
+
+def test_a_dataset_with_sub_folders_and_endings_reads_its_pictures(tmp_path):
+    images, masks = make_folders(tmp_path)
+    for folder, ending in ((images, "_image.jpg"), (masks, "_mask.png")):
+        (folder / "x").mkdir()
+        for path in [path for path in folder.iterdir() if path.is_file()]:
+            path.rename(folder / "x" / f"{path.stem}{ending}")
+    dataset = CustomDataset(images, masks, recursive=True, image_suffix="_image", mask_suffix="_mask")
+    assert dataset.stems == ["x/a", "x/b", "x/c"]
+    assert dataset.image_filenames[0] == "x/a_image.jpg"
+    assert dataset.subset(["x/c"])[0][1].getextrema() == (0, 255)

@@ -10,7 +10,7 @@ from torchvision.transforms import ToTensor
 
 from seglib import CustomDataset
 from seglib.data.dataloaders import collate, make_loaders
-from seglib.data.splits import Split, random_split, read_split
+from seglib.data.splits import Split, k_folds, random_split, read_split, save_split, split_by_folder
 from seglib.data.transforms import image_transform, mask_transform
 from seglib.errors import ShapeError, SplitError
 from tests.support.helpers import binary_mask, check_message, make_folders, photograph, refused
@@ -72,6 +72,96 @@ def test_a_file_that_is_no_split_is_refused(tmp_path, content):
     (tmp_path / "split.json").write_bytes(content)
     with refused(SplitError, tmp_path, "split.json", '"train"', '"validation"'):
         read_split(tmp_path / "split.json")
+
+
+@pytest.mark.parametrize("name", ["val", "valid", "Validation", "validation"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_other_names_of_the_sides_a_bom_and_a_test_side_are_read(tmp_path, name, encoding):
+    path = tmp_path / "split.json"
+    sides = {"train": ["a.jpg", "sub/b.PNG"], name: ["c.d"], "test": ["e"], "note": "by hand"}
+    path.write_text(json.dumps(sides), encoding=encoding)
+    assert read_split(path) == Split(["a", "sub/b"], ["c.d"], ["e"])  # names of files are stems too
+
+
+def test_a_list_under_an_unknown_name_is_not_left_out_in_silence(tmp_path):
+    (tmp_path / "split.json").write_text(json.dumps({"train": ["a"], "validation": ["b"], "dev": ["c"]}))
+    with refused(SplitError, tmp_path, "split.json"):
+        read_split(tmp_path / "split.json")
+
+
+def test_a_folder_of_lists_as_voc_has_them_is_read(tmp_path):
+    (tmp_path / "train.txt").write_text("2007_01\n2007_02\n\n", encoding="utf-8-sig")
+    (tmp_path / "val.txt").write_text("2007_03 \r\n", encoding="utf-8")
+    (tmp_path / "trainval.txt").write_text("2007_01\n")  # no side
+    assert read_split(tmp_path) == Split(["2007_01", "2007_02"], ["2007_03"])
+    (tmp_path / "test.txt").write_text("2007_04")
+    assert read_split(str(tmp_path)).test == ["2007_04"]
+    (tmp_path / "valid.txt").write_text("2007_05")
+    with refused(SplitError, tmp_path, "two lists", "valid.txt"):
+        read_split(tmp_path)
+
+
+def test_validation_pictures_are_drawn_of_the_training_pictures_where_none_are_named(tmp_path):
+    (tmp_path / "train.txt").write_text("\n".join(STEMS[:16]))
+    (tmp_path / "test.txt").write_text("\n".join(STEMS[16:]))
+    with refused(SplitError, tmp_path, "validation", "val"):
+        read_split(tmp_path)
+    split = read_split(tmp_path, validation_share=0.25, seed=3)
+    assert (len(split.train), len(split.validation), split.test) == (12, 4, STEMS[16:])
+    assert split == read_split(tmp_path, validation_share=0.25, seed=3)
+
+
+def test_pictures_in_folders_of_the_sides_are_split_by_them(tmp_path):
+    stems = ["train/a", "train/x/b", "val/c", "test/d"]
+    assert split_by_folder(stems) == Split(["train/a", "train/x/b"], ["val/c"], ["test/d"])
+    with refused(SplitError, tmp_path, "other/e"):
+        split_by_folder([*stems, "other/e"])
+
+
+def test_a_picture_on_two_sides_is_refused_the_test_side_included(tmp_path):
+    for sides in ((["a"], ["b", "a"]), (["a"], ["b"], ["a"]), (["a"], ["b"], ["b"])):
+        with refused(SplitError, tmp_path, "a"):
+            Split(*sides)
+
+
+def test_a_side_by_its_name(tmp_path):
+    split = Split(["a"], ["b"])
+    assert (split.side("train"), split.side("validation")) == (["a"], ["b"])
+    for name in ("test", "dev"):
+        with refused(SplitError, tmp_path, "side" if name == "dev" else "test"):
+            split.side(name)
+
+
+def test_a_split_that_is_saved_is_read_back(tmp_path):
+    split = Split(["ä", "x/b"], ["c"], ["d"])
+    save_split(split, tmp_path / "split.json")
+    assert read_split(tmp_path / "split.json") == split
+
+
+def test_groups_stay_on_one_side_and_all_pictures_are_there():
+    stems = [f"cam{group}_{number}" for group in range(7) for number in range(group + 1)]
+    for seed in range(5):
+        split = random_split(stems, 0.3, seed, group_of=lambda stem: stem.split("_")[0])
+        groups = [{stem.split("_")[0] for stem in side} for side in (split.train, split.validation)]
+        assert not groups[0] & groups[1]
+        assert sorted([*split.train, *split.validation]) == sorted(stems)
+        assert 0.1 <= len(split.validation) / len(stems) <= 0.5
+
+
+def test_each_picture_is_validated_in_exactly_one_fold():
+    folds = k_folds(STEMS, 3, seed=1)
+    assert sorted(stem for split in folds for stem in split.validation) == STEMS
+    assert [len(split.validation) for split in folds] == [7, 7, 6]
+    assert all(sorted([*split.train, *split.validation]) == STEMS for split in folds)
+    assert folds == k_folds(STEMS, 3, seed=1) != k_folds(STEMS, 3, seed=2)
+    by_tens = k_folds(STEMS, 2, group_of=lambda stem: stem[:-1])
+    assert {stem[:-1] for stem in by_tens[0].validation} != {stem[:-1] for stem in by_tens[1].validation}
+
+
+@pytest.mark.parametrize("folds", [0, 1, 21])
+def test_folds_that_cannot_be_are_refused(tmp_path, folds):
+    with refused(SplitError, tmp_path, f"folds = {folds}", "folds=5"):
+        k_folds(STEMS, folds)
 
 
 def test_a_split_that_is_not_there_is_refused(tmp_path):

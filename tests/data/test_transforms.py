@@ -1,4 +1,5 @@
 import pickle
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -11,7 +12,14 @@ from torchvision import tv_tensors
 
 from seglib.data.dataset import CustomDataset
 from seglib.data.normalization import IMAGENET_MEAN, IMAGENET_STD, denormalize, normalize
-from seglib.data.transforms import class_mask_transform, image_transform, joint_transform, mask_transform, resize_labels
+from seglib.data.transforms import (
+    class_mask_transform,
+    image_transform,
+    joint_transform,
+    mask_transform,
+    resize_labels,
+    scaled_size,
+)
 from seglib.errors import MaskError, ShapeError
 from tests.support.helpers import binary_mask, check_message, make_folders, photograph, quick
 
@@ -62,13 +70,22 @@ def test_the_constants_are_imagenets_in_the_order_red_green_blue():
     assert IMAGENET_STD == (0.229, 0.224, 0.225)
 
 
+def pixel_under_each_centre(labels: np.ndarray, new: tuple[int, int]) -> np.ndarray:
+    """The old pixel in which the centre of each new one lies, by exact fractions."""
+    places = [
+        [int((Fraction(number) + Fraction(1, 2)) * old / wanted) for number in range(wanted)]
+        for old, wanted in zip(labels.shape, new, strict=True)
+    ]
+    return labels[np.ix_(*places)]
+
+
 @quick
 @given(seed=seeds, old=sizes, new=wide_sizes)
 def test_a_binary_mask_copies_one_old_pixel_for_each_new_one(seed, old, new):
     mask = Image.fromarray(label_map(seed, old, [0, 255]))
     resized = mask_transform(new)(mask)
     assert (resized.shape, resized.dtype) == ((1, *new), torch.float32)
-    wanted = np.array(mask.resize(new[::-1], Image.Resampling.NEAREST)) / 255
+    wanted = pixel_under_each_centre(np.array(mask), new) / 255
     assert np.array_equal(resized[0].numpy(), wanted)
     assert set(resized.unique().tolist()) <= {0.0, 1.0}
 
@@ -79,7 +96,7 @@ def test_a_class_mask_never_gains_a_label(seed, old, new):
     labels = label_map(seed, old, [0, 1, 2, 3, 255])
     resized = class_mask_transform(new)(Image.fromarray(labels))
     assert (resized.shape, resized.dtype) == (new, torch.int64)
-    wanted = np.array(Image.fromarray(labels).resize(new[::-1], Image.Resampling.NEAREST))
+    wanted = pixel_under_each_centre(labels, new)
     assert np.array_equal(resized.numpy(), wanted)
     assert set(resized.unique().tolist()) <= set(labels.ravel().tolist())
 
@@ -166,26 +183,18 @@ def test_joint_shapes_and_dtypes(train):
     assert (type(mask), mask.shape, mask.dtype) == (torch.Tensor, (24, 32), torch.int64)
 
 
-def clear_of_ties(old, new) -> torch.Tensor:
-    """(height, width): False where the middle of a new pixel meets an edge of the old ones, and rounding decides."""
-    middles = [(torch.arange(n).double() + 0.5) * o / n for o, n in zip(old, new, strict=True)]
-    rows, columns = ((middle - middle.round()).abs() > 1e-4 for middle in middles)
-    return (rows | (old[0] == new[0]))[:, None] & (columns | (old[1] == new[1]))
-
-
 @quick
 @given(seed=seeds, old=sizes, new=wide_sizes)
 def test_joint_without_training_is_what_the_two_of_the_notes_do(seed, old, new):
     labels = label_map(seed, old, [0, 1, 2, 255])
     picture = photograph(seed % 7, *old)
     image, mask = joint_transform(new, train=False, classes=CLASSES)(*tv_pair(picture, labels))
-    clear = clear_of_ties(old, new)
-    assert torch.equal(mask[clear], class_mask_transform(new)(Image.fromarray(labels))[clear])
+    assert torch.equal(mask, class_mask_transform(new)(Image.fromarray(labels)))
     # Pillow and torch round their pixels differently: two grey values of 255 at most
     assert (denormalize(image) - denormalize(image_transform(new)(picture))).abs().max() <= 2.5 / 255
     binary = labels % 2
     _, mask = joint_transform(new, train=False)(*tv_pair(picture, binary))
-    assert torch.equal(mask[:, clear], mask_transform(new)(Image.fromarray(binary * 255))[:, clear])
+    assert torch.equal(mask, mask_transform(new)(Image.fromarray(binary * 255)))
 
 
 @quick
@@ -390,3 +399,33 @@ def test_larger_by_a_whole_number_and_back_is_where_we_started(seed, size, facto
     larger = resize_labels(labels, (size[0] * factor, size[1] * factor))
     assert torch.equal(larger, labels.repeat_interleave(factor, 0).repeat_interleave(factor, 1))
     assert torch.equal(resize_labels(larger, size), labels)
+
+
+@quick
+@given(seed=seeds, old=sizes, new=sizes)
+def test_all_ways_to_resize_a_mask_agree_in_each_pixel(seed, old, new):
+    labels = label_map(seed, old, [0, 255])
+    wanted = pixel_under_each_centre(labels, new) // 255
+    assert np.array_equal(resize_labels(torch.from_numpy(labels), new).numpy() // 255, wanted)
+    assert np.array_equal(mask_transform(new, portrait=True)(Image.fromarray(labels))[0].numpy(), wanted)
+    joint = joint_transform(new, train=False, portrait=True)(*tv_pair(photograph(0, *old), labels // 255))
+    assert np.array_equal(joint[1][0].numpy(), wanted)
+
+
+@pytest.mark.parametrize("scale", [0.5, 1.0, 2.0])
+def test_with_a_scale_pictures_keep_their_shape_and_training_sees_crops_of_them(scale):
+    size = (32, 40)
+    image, mask = joint_transform(size, train=False, scale=scale)(
+        *tv_pair(photograph(), np.array(binary_mask()) // 255)
+    )
+    assert image.shape[1:] == mask.shape[1:] == scaled_size((48, 64), scale)
+    for seed in range(10):
+        torch.manual_seed(seed)
+        image, mask = joint_transform(size, train=True, scale=scale)(
+            *tv_pair(photograph(), np.array(binary_mask()) // 255)
+        )
+        assert image.shape == (3, *size)
+        assert mask.shape == (1, *size)
+        assert set(mask.unique().tolist()) <= {0.0, 1.0, 255.0}
+    # At scale 0.5 the picture is smaller than the crop: the rest is ignored. At 2 it never is.
+    assert (255.0 in mask) == (scale == 0.5)

@@ -1,5 +1,6 @@
 """Any picture in, its mask at its own size out: kinds, sizes, orientations, folders, tiles, and what is refused."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,14 +10,17 @@ from PIL import Image
 from torch import Tensor, nn
 
 from seglib import SegError, make_loss
+from seglib.data.dataset import CustomDataset
 from seglib.data.image_io import load_image, load_mask, to_rgb_image
 from seglib.data.normalization import denormalize
+from seglib.data.transforms import image_transform, joint_transform, mask_transform
 from seglib.errors import ImageError, PairError, ShapeError
 from seglib.inference.predict import model_input_size, predict
 from seglib.inference.predict_folder import predict_folder
-from seglib.inference.tiles import blend_weights, predict_in_tiles, tile_and_overlap, tile_spans
+from seglib.inference.tiles import TiledModel, blend_weights, predict_in_tiles, tile_and_overlap, tile_spans
 from seglib.model import build_deeplab
 from seglib.training.checkpoint import TrainedModel
+from tests.support.helpers import binary_mask, make_folders, photograph
 
 
 class Red(nn.Module):
@@ -62,9 +66,7 @@ def test_the_mask_has_the_size_of_its_picture(width: int, height: int):
     prediction = predict(trained, half_red(width, height), probabilities=True)
     assert prediction.mask.shape == (height, width)
     assert prediction.probabilities.shape == (1, height, width)
-    training, (_, _, tall, wide) = trained.model.seen[0]
-    assert not training
-    assert 0.5 < tall * wide / (24 * 32) < 1.7 or 1 in (tall, wide)  # as many pixels as in training
+    assert trained.model.seen == [(False, (1, 3, 24, 32))]  # as in training, whatever the picture's own shape
 
 
 def test_a_deeplab_takes_a_picture_one_pixel_wide():
@@ -73,13 +75,51 @@ def test_a_deeplab_takes_a_picture_one_pixel_wide():
         assert predict(trained, Image.new("RGB", size)).mask.shape == size[::-1]
 
 
-def test_the_scale_is_that_of_the_training():
-    assert model_input_size((960, 1280), (240, 320)) == (240, 320)
-    assert model_input_size((1280, 960), (240, 320)) == (320, 240)
-    assert model_input_size((1200, 1600), (240, 320)) == (240, 320)
-    assert model_input_size((24, 32), (240, 320)) == (240, 320)
+def test_a_picture_is_seen_at_the_size_of_the_training_or_at_a_scale():
+    for size in ((960, 1280), (1280, 960), (24, 32), (1, 3000)):
+        assert model_input_size(size, (240, 320)) == (240, 320)
     assert model_input_size((960, 1280), (240, 320), scale=0.5) == (480, 640)
-    assert model_input_size((1, 3000), (240, 320))[0] >= 1
+    assert model_input_size((1, 3000), (240, 320), scale=0.5) == (1, 1500)
+
+
+@pytest.mark.parametrize("shape", [(48, 64), (64, 48), (30, 90), (51, 51)])
+def test_training_validation_and_prediction_see_one_and_the_same_picture(tmp_path: Path, shape: tuple[int, int]):
+    images, masks = make_folders(tmp_path, stems=())
+    photograph(1, *shape).save(images / "a.png")
+    binary_mask(1, *shape).save(masks / "a.png")
+    joint = joint_transform((24, 32), train=False)
+    validation = CustomDataset(images, masks, joint_transform=joint)[0][0]
+    notes = CustomDataset(images, masks, image_transform((24, 32)), mask_transform((24, 32)))[0][0]
+    trained = red()
+    seen = []
+    trained.model.register_forward_pre_hook(lambda model, inputs: seen.append(inputs[0][0]))
+    predict(trained, images / "a.png")
+    predict_folder(trained, images, tmp_path / "predicted")
+    for other in (notes, *seen):  # Pillow and torch round differently, by two grey values at most
+        assert (denormalize(other) - denormalize(validation)).abs().max() <= 2.5 / 255
+    assert len(seen) == 2
+
+
+def test_a_model_of_crops_predicts_at_its_scale_in_tiles(tmp_path: Path):
+    trained = replace(red(), scale=2.0)
+    picture = half_red(200, 150)
+    mask = predict(trained, picture).mask
+    assert mask.shape == (150, 200)
+    assert len(trained.model.seen) > 1  # tiles of 64 x 64 of 300 x 400
+    assert torch.equal(mask, predict(red(), picture, scale=2.0).mask)
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    picture.save(folder / "a.png")
+    (written,) = predict_folder(trained, folder, tmp_path / "masks")
+    assert np.array_equal(np.array(load_mask(written)), mask.numpy() * 255)
+
+
+def test_a_tiled_model_gives_the_outputs_of_the_whole_picture():
+    model = Red()
+    images = torch.rand(2, 3, 150, 200)
+    outputs = TiledModel(model, (24, 32)).eval()(images)["out"]
+    assert torch.allclose(outputs, model(images)["out"], atol=1e-5)
+    assert len(model.seen) > 3
 
 
 def test_a_photograph_of_a_phone_is_turned_upright(tmp_path: Path):
@@ -180,7 +220,7 @@ def test_files_that_cannot_be_read_rightly_are_refused(tmp_path: Path, monkeypat
             path.write_bytes(path.read_bytes()[:60])
         monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 90 if kind == "huge" else None)
     words = {"16 bits": "more than 8 bits", "transparent": "partly transparent", "animated": "holds 2 pictures"}
-    words |= {"pages": "holds 2 pictures", "huge": "more pixels than Pillow opens", "truncated": "cannot be read"}
+    words |= {"pages": "holds 2 pictures", "huge": "192 pixels", "truncated": "cannot be read"}
     with pytest.raises(ImageError, match=words[kind]):
         predict(red(), path)
 
@@ -258,7 +298,7 @@ def test_a_folder_gives_a_png_for_each_picture(photos: Path, tmp_path: Path):
     for path in written:
         alone = predict(red(), photos / path.name).mask
         assert np.array_equal(np.array(load_mask(path)), alone.numpy() * 255)
-    assert sorted(shape[0] for _, shape in trained.model.seen) == [1, 1, 1, 2]  # batches of one size
+    assert [shape[0] for _, shape in trained.model.seen] == [2, 2, 1]
     assert sorted(path.name for path in (tmp_path / "masks").iterdir()) == [path.name for path in written]
 
 
@@ -308,3 +348,28 @@ def test_errors_are_seg_errors_and_keep_paths_short(tmp_path: Path):
     with pytest.raises(SegError) as error:
         predict(red(), tmp_path / "nowhere.png")
     assert str(tmp_path) not in str(error.value)
+
+
+def test_overlays_and_probabilities_lie_beside_the_masks(photos: Path, tmp_path: Path):
+    (photos / "sub").mkdir()
+    (photos / "photo_4.png").rename(photos / "sub" / "photo_4.png")
+    folders = {"overlay_folder": tmp_path / "over", "probability_folder": tmp_path / "sure"}
+    with pytest.raises(PairError, match="recursive=True"):
+        predict_folder(red(), photos, tmp_path / "masks", **folders)
+    predict_folder(red(), photos, tmp_path / "masks", recursive=True, **folders)
+    names = {path.relative_to(tmp_path / "masks").with_suffix("") for path in (tmp_path / "masks").rglob("*.png")}
+    assert Path("sub/photo_4") in names
+    for folder, suffix in ((tmp_path / "over", ".jpg"), (tmp_path / "sure", ".npy")):
+        assert {path.relative_to(folder).with_suffix("") for path in folder.rglob(f"*{suffix}")} == names
+    drawn = np.array(Image.open(tmp_path / "over" / "photo_1.jpg"))
+    photo = np.array(Image.open(photos / "photo_1.png"))
+    assert drawn.shape == photo.shape
+    assert np.abs(drawn.astype(int) - photo)[10, 10].max() > 20  # the object is tinted
+    probabilities = np.load(tmp_path / "sure" / "photo_1.npy")
+    assert (probabilities.shape, probabilities.dtype) == ((1, 64, 48), np.float16)
+    assert probabilities[0, 10, 10] > 0.9 > 0.1 > probabilities[0, 10, 40]
+
+
+def test_overlays_of_several_classes_have_a_colour_each(photos: Path, tmp_path: Path):
+    predict_folder(red("ce_dice", channels=3), photos, tmp_path / "masks", overlay_folder=tmp_path / "over")
+    assert len(list((tmp_path / "over").iterdir())) == 5

@@ -6,6 +6,7 @@ import pickle
 import random
 import shutil
 import zipfile
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ from seglib.training.checkpoint import (
     set_rng_state,
     training_facts,
 )
+from seglib.training.history import History
 from tests.support.small_training import Net, go_on, same_weights, training
 
 
@@ -277,7 +279,7 @@ def test_every_part_is_in_the_file_in_plain_values(tmp_path: Path):
     made = training(tmp_path, patience=9)
     go_on(made, 1)
     contents, _ = load_or_backup(tmp_path / "run.pt")
-    assert set(contents) == {"format", "facts", "config", "history", "states", "loader", "random"}
+    assert set(contents) == {"format", "facts", "config", "about", "history", "states", "loader", "random"}
     assert set(contents["states"]) == {"model", "optimizer", "schedule", "stopping"}
     assert set(contents["random"]) == {"python", "numpy", "torch", "cuda"}
     json.dumps(contents["facts"])
@@ -366,3 +368,32 @@ def test_a_model_of_the_first_edition_is_loaded(tmp_path: Path):
     trained = load_trained(tmp_path / "run.pt")
     assert (trained.criterion.name, trained.size, trained.history.validation_iou) == ("mse", (240, 320), [0.5])
     assert same_weights(trained.model, model)
+
+
+def test_a_checkpoint_holds_versions_and_whatever_is_to_be_found_again(tmp_path: Path):
+    made = training(tmp_path)
+    made.checkpoint.about = {"split": {"train": ["a"]}}
+    made.checkpoint.save(History())
+    about = load_or_backup(tmp_path / "run.pt")[0]["about"]
+    assert about["split"] == {"train": ["a"]}
+    assert about["versions"]["torch"] == metadata.version("torch")
+    assert {"python", "torchvision", "pillow", "numpy"} <= set(about["versions"])
+
+
+@pytest.mark.parametrize("wrap", [nn.DataParallel, torch.compile], ids=["DataParallel", "torch.compile"])
+def test_a_wrapped_model_is_saved_under_its_own_names(tmp_path: Path, wrap):
+    model = build_deeplab(weights=None, verbose=False)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    checkpoint = Checkpoint(tmp_path / "run.pt", wrap(model), make_loss("bce"), optimizer, None, size=(48, 64))
+    checkpoint.save(History())
+    read = load_trained(tmp_path / "run.pt").model.state_dict()
+    assert all(torch.equal(read[name], tensor) for name, tensor in model.state_dict().items())
+
+
+def test_the_scale_of_crops_comes_back(tmp_path: Path):
+    model = build_deeplab(weights=None, verbose=False)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    for scale in (None, 2.0):
+        path = tmp_path / f"{scale}.pt"
+        Checkpoint(path, model, make_loss("bce"), optimizer, None, size=(48, 64), scale=scale).save(History())
+        assert load_trained(path).scale == scale

@@ -3,6 +3,8 @@
 # For each function of `seglib.cli.train`: a piece of one of its lines -> its explanation.
 TRAIN_WORDS = {
     "if exists and not options.resume:": "**Nothing is lost.** A file that is there is gone on with, or left alone.",
+    "consult_doctor(options, split)": "**Look first.** Process 0 looks at all files before a model is built; notebook "
+    "13 shows what it looks for. If something stops the training, all of it is told at once.",
     "training = build(": "**The parts.** Data, model, loss, optimizer and checkpoint, in every process.",
     "history = resume(": "**From the file.** If there is one, every process continues from it.",
     "run(training, history)": "**The epochs.** The same loop over epochs as in `fit`.",
@@ -28,8 +30,8 @@ RUN_WORDS = {
     "return train_one_epoch_sharded(": "**One epoch.** `train_one_epoch` of notebook 07, which knows of neither "
     "wrapper; then the mean of all running means, and of all losses.",
     "run_epochs(": "**The loop over epochs** is that of `fit`. Only what it calls differs.",
-    "on_epoch=_save_and_print(training) if rank() == 0": "**One voice.** Process 0 saves and prints; the others go on "
+    "on_epoch=progress.on_epoch if rank() == 0": "**One voice.** Process 0 saves and prints; the others go on "
     "to the next exchange, and wait there.",
-    "evaluate_epoch=evaluate_sharded": "**The score of all.** The confusion matrices are added up.",
+    "progress.evaluation = evaluate_sharded(": "**The score of all.** The confusion matrices are added up.",
     "except KeyboardInterrupt:": "**Ctrl-C.** The last whole epoch is in the file, and a line says how to go on.",
 }
