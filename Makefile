@@ -1,6 +1,6 @@
 # `make lab` and `make test` do all their own set-up. A second call installs nothing: .venv/.installed is newer than the pins.
 .DEFAULT_GOAL := help
-.PHONY: help lab test check format notebooks address mutants crash colab colab-zip clean
+.PHONY: help lab test check format notebooks address mutants crash fuzz colab colab-zip clean
 MAKEFLAGS += --no-print-directory
 # Two threads are what the lessons are written for; a machine that shares its cores may set fewer.
 export OMP_NUM_THREADS ?= 2
@@ -30,6 +30,7 @@ help:
 	@echo "                (a new one: make address REPO=owner/name)"
 	@echo "make mutants    put each known fault into seglib and see that a notebook goes red (minutes)"
 	@echo "make crash      kill a training 50 times at random moments and see that nothing is lost (minutes)"
+	@echo "make fuzz       read 2,000 damaged or strange files: a right picture or a clear error, nothing else (minutes)"
 	@echo "make colab      play every notebook as Google Colab would, from a clone and from the zip (minutes)"
 	@echo "make colab-zip  build seglib-colab.zip, for a repository that Colab cannot clone"
 	@echo "make clean      remove the environment and the caches"
@@ -75,6 +76,9 @@ mutants: $(INSTALLED)
 
 crash: $(INSTALLED)
 	$(BIN)/python -m tools.proofs.crash
+
+fuzz: $(INSTALLED)
+	$(BIN)/python -m tools.proofs.fuzz
 
 # Only what a notebook may import, at the tested versions: no seglib, and nothing that the tests need.
 .venv-colab/.installed: $(INSTALLED)

@@ -50,15 +50,17 @@ class EpochReport:
         except OSError as error:  # a full disk stops no training
             self._say(f"The table was not written: {error.strerror}.")
         epoch = len(history.train_loss)
-        classes = ", ".join(
-            f"{name} {_number(iou)}" for name, iou in zip(self.names, history.class_iou[-1], strict=True)
-        )
-        line = f"epoch {epoch} of {self.epochs}: loss {history.train_loss[-1]:.4f}, "
-        line += f"validation loss {history.validation_loss[-1]:.4f}, IoU {history.validation_iou[-1]:.3f} ({classes})"
-        self._say(line)
-        if self.evaluation is not None:
-            for sentence in describe_collapse(self.evaluation.matrix, self.names):
-                self._say(f"  {sentence}")
+        line = f"epoch {epoch} of {self.epochs}: loss {history.train_loss[-1]:.4f}"
+        if self.evaluation is None:  # this epoch was not measured
+            self._say(line)
+            return
+        ious = zip(self.names, history.class_iou[-1], strict=True)
+        classes = ", ".join(f"{name} {_number(iou)}" for name, iou in ious)
+        line += f", validation loss {history.validation_loss[-1]:.4f}, IoU {_number(history.validation_iou[-1])}"
+        self._say(f"{line} ({classes})")
+        for sentence in describe_collapse(self.evaluation.matrix, self.names):
+            self._say(f"  {sentence}")
+        self.evaluation = None
 
     def _say(self, line: str) -> None:
         with self.bar.external_write_mode():

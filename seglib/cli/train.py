@@ -432,6 +432,7 @@ def run(training: Training, history: History) -> None:
             scheduler=training.scheduler,
             stopping=training.stopping,
             on_epoch=progress.on_epoch if rank() == 0 else None,
+            validate_every=options.validate_every,
             train_epoch=train_epoch,
             evaluate_epoch=evaluate_epoch,
         )

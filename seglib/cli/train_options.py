@@ -59,6 +59,12 @@ def add_options(made: argparse.ArgumentParser) -> None:
         ("schedule", "poly", f"of the learning rates: {', '.join(SCHEDULES)}", text),
         ("warmup", None, "steps in which they rise to that [8, fewer in a short training]", {"type": whole_number(0)}),
         ("epochs", 30, "passes over the training pictures", {"type": whole_number(1)}),
+        (
+            "validate-every",
+            1,
+            "epochs from one measurement on the validation pictures to the next",
+            {"type": whole_number(1)},
+        ),
         ("batch-size", 4, "pictures in a step, of all processes together", {"type": whole_number(1)}),
         ("workers", 0, "processes that load pictures, beside each that trains", {"type": whole_number(0)}),
         ("patience", None, "epochs without a better IoU after which to stop [never]", {"type": whole_number(1)}),
@@ -87,7 +93,19 @@ def _shown(default: Any) -> str:
 # What may differ when a training goes on. Its pictures are compared by their names, wherever the folders lie.
 MAY_DIFFER = (
     *("images", "masks", "out", "split", "validation_share", "group_by", "folds", "recursive", "max_pixels"),
-    *("epochs", "warmup", "workers", "patience", "resume", "device", "skip_doctor", "allow_missing", "run", "parser"),
+    *(
+        "epochs",
+        "warmup",
+        "workers",
+        "patience",
+        "validate_every",
+        "resume",
+        "device",
+        "skip_doctor",
+        "allow_missing",
+        "run",
+        "parser",
+    ),
 )
 
 

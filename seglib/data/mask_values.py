@@ -204,7 +204,7 @@ def labels_of(mask: Image.Image, file: PictureFile, source: MaskSource, values: 
     explained = values.palette is not None or 255 in values.ignore or 255 in values.relabel
     labels = _renumbered(numbers, values, binary=source.classes is None)
     check_labels(labels, source, colours=only_black_and_white, explained=explained)
-    labels = labels.astype(np.uint8)
+    labels = labels.astype(np.uint8, copy=False)
     return Image.fromarray(255 - labels if values.invert else labels)
 
 

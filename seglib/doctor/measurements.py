@@ -1,6 +1,8 @@
 """Owns what is measured on one picture and its mask; `rules.py` judges it. Explained in 13_your_own_data."""
 
+import contextlib
 import math
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,6 +10,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageFilter
 
+from seglib.data.file_kinds import read_header
+from seglib.data.file_kinds import reading as reading_file
 from seglib.data.image_io import IGNORE_INDEX, exif_orientation, load_image, load_mask
 from seglib.data.mask_values import AS_STORED, MaskValues
 from seglib.data.transforms import Size, scaled_size
@@ -139,11 +143,17 @@ def without_trace(error: SegError) -> SegError:
     return error
 
 
+# While it is decoded, a picture of 12 megapixels takes 140 MB: one such picture at a time.
+_ONE_LARGE_PICTURE = threading.Lock()
+LARGE = 6_000_000  # pixels
+
+
 def _measure_image(path: Path, reading: Reading, measured: PairMeasurements) -> np.ndarray | None:
     """Measure the picture by itself; returns its thumbnail (h, w, 3) float32, if it can be read."""
     try:
-        image = reading.image(path)
         measured.lying = exif_orientation(path) > 1
+        with _ONE_LARGE_PICTURE if _is_large(path) else contextlib.nullcontext():
+            image = reading.image(path)
     except SegError as error:
         measured.errors.append(without_trace(error))
         return None
@@ -153,6 +163,12 @@ def _measure_image(path: Path, reading: Reading, measured: PairMeasurements) -> 
     measured.thumb = _as_bytes(thumb)
     measured.grid = grid_of(image)
     return thumb
+
+
+def _is_large(path: Path) -> bool:
+    with reading_file(path), path.open("rb") as file:
+        width, height = read_header(file, path).size
+    return width * height > LARGE
 
 
 def _measure_objects(labels: Image.Image, objects: list[int], thumb: np.ndarray, measured: PairMeasurements) -> None:

@@ -55,7 +55,7 @@ class SameScenes:
 
 def grid_of(picture: Image.Image) -> Grid:
     """What is kept of a picture for the comparison, (SIDE, SIDE, 3) uint8."""
-    return np.asarray(picture.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BOX))
+    return np.asarray(picture.resize((SIDE, SIDE), Image.Resampling.BOX).convert("RGB"))
 
 
 def find_same_scenes(grids: Mapping[str, Grid]) -> SameScenes:

@@ -1,5 +1,6 @@
 """Owns the training loop, the evaluation, and a whole training made of both. Explained in 07_training_loop."""
 
+import math
 from collections.abc import Callable, Iterable
 from operator import length_hint
 from typing import TYPE_CHECKING
@@ -181,6 +182,7 @@ def run_epochs(
     scheduler: LRScheduler | None = None,
     stopping: "EarlyStopping | None" = None,
     on_epoch: OnEpoch | None = None,
+    validate_every: int = 1,
     train_epoch: Callable[..., float] = train_one_epoch,
     evaluate_epoch: Callable[..., Evaluation] = evaluate,
 ) -> None:
@@ -191,6 +193,7 @@ def run_epochs(
     Args:
         history: gets one entry for each epoch.
         guard: as in `train_one_epoch`; its `epoch` is the number of the epoch under way.
+        validate_every: measure after every so many epochs, and after the last; the others have NaN in the history.
         train_epoch: called as `train_one_epoch` is.
         evaluate_epoch: called as `evaluate` is.
     """
@@ -199,8 +202,11 @@ def run_epochs(
         train_loss = train_epoch(
             model, train_dataloader, criterion, optimizer, device, scheduler=scheduler, guard=guard
         )
-        evaluation = evaluate_epoch(model, validation_dataloader, criterion, device, guard)
-        history.add(train_loss, evaluation.loss, evaluation.iou, evaluation.class_iou)
+        if guard.epoch % validate_every and guard.epoch < epochs:
+            history.add(train_loss, math.nan, math.nan)
+        else:
+            evaluation = evaluate_epoch(model, validation_dataloader, criterion, device, guard)
+            history.add(train_loss, evaluation.loss, evaluation.iou, evaluation.class_iou)
         if stopping:
             stopping.update(history)
         if on_epoch:

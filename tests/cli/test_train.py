@@ -228,7 +228,7 @@ def test_a_broken_picture_in_one_process_ends_both_with_one_message(line: list[s
 def test_too_few_pictures_for_two_are_told_once(line: list[str], tmp_path: Path):
     done = torchrun("-m", "seglib.train", *line, "--batch-size", "3")
     assert done.returncode != 0
-    told = "8 pictures in batches of 3: the smallest holds 2, to be shared by 2."
+    told = "8 pictures in batches of 3: the smallest holds 3, to be shared by 2."
     assert done.stderr.count(told) == 1
     assert done.stderr.count("Expected: ") == 1
     assert not (tmp_path / "run.pt").exists()

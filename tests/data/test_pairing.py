@@ -374,8 +374,9 @@ def test_a_photograph_without_a_mask_is_background_where_asked_for(tmp_path):
 
 
 def test_a_word_that_is_none_is_refused(tmp_path):
+    folders = make_folders(tmp_path)
     with refused(PairError, tmp_path, "background"):
-        pair_files(*make_folders(tmp_path), unmasked="black")
+        pair_files(*folders, unmasked="black")
 
 
 def test_a_dataset_with_sub_folders_and_endings_reads_its_pictures(tmp_path):

@@ -139,8 +139,11 @@ def test_a_large_picture_that_is_shrunk_is_enlarged_no_more_than_it_needs(tmp_pa
     large = {f"disc{k}": discs(8, k).resize((1024, 768), 0) for k in range(3)}
     found = prospects_of(large, tmp_path, Geometry((48, 64), None, 16))
     assert found.low
-    assert found.settings["scale"] < 1
+    scale = found.settings["scale"]
+    assert scale < 1
     assert found.there["object"] >= LOW
+    half = prospects_of(large, tmp_path, Geometry((64, 64), scale / 2, 16))
+    assert half.classes[1].ceiling < LOW
 
 
 def test_the_share_of_a_class_is_the_iou_of_calling_everything_so(tmp_path):

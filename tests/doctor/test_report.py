@@ -1,12 +1,16 @@
 """The doctor: every kind of flaw is found and named, nothing is said of good folders, and no file is changed."""
 
 import ast
+import gc
+import inspect
+import re
 import shutil
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image, ImageFilter, ImageOps
 
 from benchmarks.ceiling import ceiling
 from seglib.data.dataset import CustomDataset
@@ -14,9 +18,10 @@ from seglib.data.image_io import load_image
 from seglib.data.pairing import files_by_stem
 from seglib.data.splits import Split, read_split
 from seglib.doctor import Report, examine
-from seglib.doctor.measurements import lost_in_grid
-from seglib.doctor.rules import MESSAGES, SEVERITIES, STOPS, make_finding
-from seglib.errors import PairError, SegError, ShapeError
+from seglib.doctor.measurements import Geometry, PairMeasurements, Reading, lost_in_grid, measure_pair
+from seglib.doctor.report import THUMBS
+from seglib.doctor.rules import KNOW, MESSAGES, SEVERITIES, SPOILS, STOPS, check_pairs, check_unreadable, make_finding
+from seglib.errors import MaskError, PairError, SegError, ShapeError
 from seglib.lesson.common.small_dataset import near_twin
 from tests.support.helpers import snapshot
 
@@ -286,14 +291,24 @@ def test_a_list_takes_the_faults_of_single_files_and_leaves_them_out(folder):
 
 def test_the_words_are_those_of_the_kinds_that_the_code_names():
     named = set()
-    for name in ("rules", "report"):
-        tree = ast.parse(Path(f"seglib/doctor/{name}.py").read_text(encoding="utf-8"))
+    for path in Path("seglib/doctor").glob("*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
         named |= {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and node.value in MESSAGES}
     assert named == set(MESSAGES)
     for message in MESSAGES.values():
         assert set(message) == {"severity", "found", "expected", "fix"}
         assert message["severity"] in SEVERITIES
         assert all(message.values())
+
+
+def test_the_fixes_write_arguments_so_that_the_command_line_can_read_them():
+    text = " ".join(message["fix"] for message in MESSAGES.values())
+    assert not re.findall(r"CustomDataset\(", text)
+    for name in re.findall(r"\b([a-z_]+)=[^ ]", text.replace("drop_last=", "")):
+        assert name in TRAINING_OPTIONS | inspect.signature(examine).parameters.keys(), name
+
+
+TRAINING_OPTIONS = {"group_by", "loss", "class_weights"}
 
 
 def test_a_long_list_of_names_is_cut_in_the_words_and_kept_whole():
@@ -350,3 +365,275 @@ def test_what_is_too_small_depends_on_the_output_stride_of_the_model(folder: Pat
 def test_an_unknown_model_is_an_error_of_the_call(folder: Path):
     with pytest.raises(SegError, match="no model"):
         examine(folder / "images", folder / "masks", model="unet")
+
+
+GEOMETRY = Geometry((240, 320), None, 16)
+
+
+# Inverted masks
+
+
+def binary(share: float, at_the_frame: float) -> PairMeasurements:
+    """What is known of a mask with so much object, on the whole and along the frame."""
+    counts = np.zeros(256, np.int64)
+    counts[255] = round(1000 * share)
+    counts[0] = 1000 - counts[255]
+    return PairMeasurements(counts=counts, at_the_frame=at_the_frame)
+
+
+@pytest.fixture(scope="module")
+def sample_masks(tmp_path_factory) -> dict[str, tuple[PairMeasurements, PairMeasurements]]:
+    """Each of the 48 samples, measured as it is and with its mask inverted."""
+    folder = tmp_path_factory.mktemp("inverted")
+    measured = {}
+    for path in sorted((SAMPLES / "masks").glob("*.png")):
+        with Image.open(path) as mask:
+            small = mask.resize((160, 120), 0)
+        small.save(folder / "right.png")
+        small.point(lambda value: 255 - value).save(folder / "inverted.png")
+        Image.new("RGB", small.size, (90, 120, 60)).save(folder / "image.png")
+        files = (folder / "right.png", folder / "inverted.png")
+        measured[path.stem] = tuple(measure_pair(folder / "image.png", file, Reading(), GEOMETRY) for file in files)
+    return measured
+
+
+def asked(measurements: dict[str, PairMeasurements]) -> dict[str, list[str]]:
+    found = check_pairs(measurements, Reading(), GEOMETRY)
+    return {one.kind: one.names for one in found if one.kind in ("inverted", "mostly object")}
+
+
+def test_a_folder_of_inverted_masks_is_noticed_and_one_of_right_masks_is_not(sample_masks):
+    assert asked({stem: right for stem, (right, _) in sample_masks.items()}) == {}
+    assert asked({stem: inverted for stem, (_, inverted) in sample_masks.items()}) == {"inverted": list(sample_masks)}
+
+
+def test_each_single_inverted_mask_among_right_ones_is_noticed(sample_masks):
+    noticed = 0
+    for stem in sample_masks:
+        measurements = {other: pair[other == stem] for other, pair in sample_masks.items()}
+        noticed += asked(measurements) == {"inverted": [stem]}
+    assert noticed >= 47
+
+
+@pytest.mark.parametrize(
+    ("share", "frame", "kinds"), [(0.78, 0.77, {"mostly object"}), (0.78, 0.95, {"inverted"}), (0.55, 0.9, set())]
+)
+def test_tissue_that_fills_the_picture_is_asked_about_and_no_fault(share, frame, kinds):
+    assert asked({f"p{k}": binary(share, frame) for k in range(8)}).keys() == kinds
+
+
+def test_the_fix_for_inverted_masks_mends_them(folder):
+    for stem in STEMS:
+        change(mask_of(folder, stem), lambda mask: mask.point(lambda value: 255 - value))
+    report = look(folder)
+    assert report.of("inverted") == STEMS
+    assert not report.fit
+    (finding,) = [one for one in report.findings if one.kind == "inverted"]
+    assert "invert=True" in finding.fix
+    assert look(folder, invert=True).fit
+
+
+# Classes that nothing can be learned of
+
+
+def test_a_class_without_a_pixel_stops_training_unless_it_is_allowed(folder):
+    for stem in STEMS:
+        change(mask_of(folder, stem), lambda mask: mask.point(lambda value: value // 255))
+    names = ["background", "fruit", "pear", "fig"]
+    report = look(folder, classes=names)
+    (finding,) = [one for one in report.findings if one.kind == "untrained"]
+    assert (finding.severity, finding.names) == (STOPS, ["pear", "fig"])
+    assert 'allow_missing=["pear", "fig"]' in finding.fix
+    assert report.in_training()[0]
+    allowed = look(folder, classes=names, allow_missing=["pear", "fig"])
+    assert allowed.fit
+    assert allowed.of("unmeasured") == []
+    assert look(folder, classes=names, allow_missing=["fig"]).of("untrained") == ["pear"]
+    assert look(folder, classes=names, split=None).of("untrained") == ["pear", "fig"]
+    with pytest.raises(MaskError, match="which is no class"):
+        look(folder, classes=names, allow_missing=["figs"])
+
+
+# Reading as the reader says
+
+
+def test_a_common_ending_is_recognised_and_pairs_them(folder):
+    for stem in STEMS:
+        mask_of(folder, stem).rename(folder / "masks" / f"{stem}_mask.png")
+    report = look(folder)
+    (finding,) = report.findings
+    assert (finding.kind, finding.severity, report.pairs) == ("suffix", STOPS, 0)
+    assert finding.fix.startswith('mask_suffix="_mask"')
+    assert look(folder, mask_suffix="_mask").fit
+
+
+def test_what_a_suffix_passes_over_is_told(folder):
+    for stem in STEMS:
+        mask_of(folder, stem).rename(folder / "masks" / f"{stem}_mask.png")
+    Image.new("L", (64, 48)).save(folder / "masks" / "legend.png")
+    report = look(folder, mask_suffix="_mask")
+    assert report.of("passed over") == ["masks/legend.png"]
+    assert report.fit
+
+
+def test_pictures_without_a_mask_are_background_where_that_is_said(folder):
+    mask_of(folder, STEMS[0]).unlink()
+    (finding,) = [one for one in look(folder, split=None).findings if one.kind == "no mask"]
+    assert 'unmasked="background"' in finding.fix
+    report = look(folder, unmasked="background")
+    assert report.fit
+    assert report.of("empty") == []
+    assert report.pairs == len(STEMS)
+
+
+def test_zero_and_one_with_the_fix_that_is_named(folder):
+    for stem in STEMS:
+        change(mask_of(folder, stem), lambda mask: mask.point(lambda value: value // 255))
+    (finding,) = look(folder).findings
+    assert (finding.kind, finding.names) == ("zero and one", STEMS)
+    assert "relabel={1: 255}" in finding.fix
+    assert look(folder, relabel={1: 255}).fit
+
+
+def test_pictures_of_mixed_shapes_are_told_with_what_they_lose(folder):
+    for stem in STEMS[:3]:
+        for path in (folder / "images" / f"{stem}.jpg", mask_of(folder, stem)):
+            change(path, lambda picture: picture.crop((100, 0, 400, 480)))
+    report = look(folder)
+    assert report.of("shapes") == STEMS[:3]
+    assert "(2.1 times)" in str(report)  # 480 / 300 against 240 / 320
+    assert look(folder, scale=1.0).of("shapes") == []
+
+
+# Errors: grouped, bounded, without their pictures
+
+
+def test_errors_with_one_fix_are_one_finding_whatever_their_numbers():
+    def error(number: int) -> MaskError:
+        return MaskError(f"mask {number}", "labels", f'If {number} is "name{number}", say so: relabel={{{number}: 1}}.')
+
+    measurements = {f"p{number}": PairMeasurements(errors=[error(number)]) for number in range(2000)}
+    (finding,) = check_unreadable([], measurements)
+    assert len(finding.names) == 2000
+    assert len(finding.found) < 200
+
+
+def test_many_kinds_of_errors_stay_a_page():
+    words = ["".join(chr(97 + (number // 26**k) % 26) for k in range(3)) for number in range(500)]
+    measurements = {word: PairMeasurements(errors=[MaskError(word, "labels", f"Mend {word}.")]) for word in words}
+    findings = check_unreadable([], measurements)
+    assert len(findings) <= 13
+    assert {name for one in findings for name in one.names} == set(words)
+    assert findings[-1].kind == "more errors"
+
+
+def test_an_error_keeps_no_picture_alive(folder):
+    change(mask_of(folder, STEMS[0]), smoothed)
+    before = count_pictures()
+    measured = measure_pair(folder / "images" / f"{STEMS[0]}.jpg", mask_of(folder, STEMS[0]), Reading(), GEOMETRY)
+    (error,) = measured.errors
+    assert error.__traceback__ is error.__context__ is error.__cause__ is None
+    assert count_pictures() == before
+
+
+def count_pictures() -> int:
+    gc.collect()
+    return sum(issubclass(type(thing), Image.Image) for thing in gc.get_objects())
+
+
+def test_memory_does_not_grow_with_the_number_of_refused_masks(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (1000, 1000), np.uint8)
+    Image.fromarray(noise).save(tmp_path / "mask.png")
+    Image.new("RGB", (1000, 1000), (9, 99, 199)).save(tmp_path / "image.png")
+    tracemalloc.start()
+    try:
+        kept = []
+        sizes = []
+        for _ in range(6):
+            kept.append(measure_pair(tmp_path / "image.png", tmp_path / "mask.png", Reading(), GEOMETRY))
+            gc.collect()
+            sizes.append(tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+    assert all(one.errors for one in kept)
+    assert sizes[-1] - sizes[0] < 5 * 100_000  # one mask alone has 1,000,000 bytes
+
+
+def test_of_a_pair_that_fits_little_is_kept(folder):
+    measured = measure_pair(folder / "images" / f"{STEMS[0]}.jpg", mask_of(folder, STEMS[0]), Reading(), GEOMETRY)
+    assert measured.layers is not None
+    measured.slim(keep_thumb=True)
+    arrays = [value for value in vars(measured).values() if isinstance(value, np.ndarray)]
+    assert sum(array.nbytes for array in arrays) < 32_000
+    assert all(array.base is None or memoryview(array.base).nbytes < 32_000 for array in arrays)  # no view of a picture
+    measured.slim(keep_thumb=False)
+    arrays = [value for value in vars(measured).values() if isinstance(value, np.ndarray)]
+    assert sum(array.nbytes for array in arrays) < 10_000
+    assert THUMBS * 32_000 < 100_000_000
+
+
+# What is said to a training, and of the classes
+
+
+def test_a_training_is_told_what_stops_it_and_what_is_proposed(folder):
+    assert look(folder).in_training() == (False, "")
+    assert look(folder, batch_size=3).of("single")
+    assert look(folder, batch_size=3).in_training() == (False, "")  # the command leaves the rest out
+    change(mask_of(folder, STEMS[1]), ImageOps.mirror)
+    stops, words = look(folder).in_training()
+    assert not stops
+    assert "fruit_001 (mirrored left for right)" in words
+    change(mask_of(folder, STEMS[0]), painted)
+    stops, words = look(folder).in_training()
+    assert stops
+    assert "in colour" in words
+    assert "mirrored" not in words
+
+
+def test_thin_objects_get_a_proposal_and_the_words_for_it(folder):
+    for stem in STEMS:
+        change(mask_of(folder, stem), lambda mask: outline(mask))
+    report = look(folder)
+    (finding,) = [one for one in report.findings if one.kind == "ceiling"]
+    assert (finding.severity, finding.names) == (SPOILS, ["object"])
+    scale, crop = report.proposed["scale"], report.proposed["crop"]
+    assert f"scale={scale} crop={crop}" in finding.fix
+    assert f"scale={scale} crop={crop}" in str(report)
+    assert report.of("tiny") == []  # all are thin: it is said once, of the class
+    again = look(folder, scale=scale, size=crop)
+    assert again.of("ceiling") == []
+    assert report.classes[1].ceiling < 0.6
+    assert report.classes[1].ceiling + 0.05 < again.classes[1].ceiling
+
+
+def outline(mask: Image.Image) -> Image.Image:
+    """The outlines of the objects, 8 pixels wide."""
+    inside = mask.filter(ImageFilter.BoxBlur(4))
+    return inside.point(lambda value: 255 * (0 < value < 255))
+
+
+def test_the_table_of_the_classes_holds_background_too(folder):
+    report = look(folder)
+    lines = str(report).splitlines()
+    assert [line.split()[0] for line in lines[3:6]] == ["background", "object", "mean"]
+    background, fruit = report.classes
+    assert background.trivial_iou == pytest.approx(background.share) == pytest.approx(1 - fruit.share)
+    assert 0.9 < background.ceiling <= 1
+    assert report.prospects.trivial_mean_iou == pytest.approx(background.share / 2)
+
+
+def test_the_report_of_thousands_stays_a_page():
+    names = [f"picture_{number}" for number in range(5000)]
+    findings = []
+    for kind, message in MESSAGES.items():
+        words = {word: "x" for word in WORDS if f"{{{word}}}" in message["fix"]}
+        findings += make_finding(kind, names, **words)
+    text = "\n".join(one.found + one.expected + one.fix for one in findings)
+    assert len(text) < 500 * len(MESSAGES)
+
+
+WORDS = ("arguments", "setting", "there", "listed")
+
+
+def test_a_question_is_no_fault():
+    assert MESSAGES["mostly object"]["severity"] == MESSAGES["one kind"]["severity"] == KNOW

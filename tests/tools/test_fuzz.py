@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import ImageOps
 
-from seglib.data.file_kinds import PictureFile
+from seglib.data.file_kinds import PictureFile, open_picture
+from seglib.data.mask_values import labels_of
 from tools.proofs import fuzz as proof
 from tools.proofs.fuzz import Maker, Strange, as_image, fuzz, judge
 
@@ -36,18 +37,18 @@ def test_it_finds_pictures_that_are_not_turned(monkeypatch):
 
 
 def test_it_finds_what_is_dropped_in_silence(monkeypatch):
-    describe = "seglib.data.file_kinds._describe"
-    monkeypatch.setattr(describe, lambda picture, file, path: PictureFile(picture, picture.format))
+    nothing_seen = lambda picture, file, path: PictureFile(picture, picture.format)  # noqa: E731
+    monkeypatch.setitem(open_picture.__globals__, "_describe", nothing_seen)
     assert any("was read" in line for line in faults_found())
 
 
 def test_it_finds_errors_that_are_no_segerrors(monkeypatch):
-    monkeypatch.setattr("seglib.data.file_kinds._unreadable", lambda *_: KeyError("damaged"))
+    monkeypatch.setitem(open_picture.__globals__, "_unreadable", lambda *_: KeyError("damaged"))
     assert any("KeyError" in line for line in faults_found())
 
 
 def test_it_finds_labels_that_are_none(monkeypatch):
-    monkeypatch.setattr("seglib.data.mask_values.check_labels", lambda *_, **__: None)
+    monkeypatch.setitem(labels_of.__globals__, "check_labels", lambda *_, **__: None)
     assert faults_found(400)
 
 

@@ -342,7 +342,8 @@ def test_other_errors_are_not_swallowed():
 def test_a_history_enters_whole_epochs():
     history = History()
     history.add(0.5, 0.4, 0.3)
-    assert history == History([0.5], [0.4], [0.3])
+    history.add(0.4, 0.3, 0.6, [0.9, 0.6])
+    assert history == History([0.5, 0.4], [0.4, 0.3], [0.3, 0.6], [[], [0.9, 0.6]])
 
 
 def test_check_finite_lets_numbers_pass():
