@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,8 @@ def run(options: argparse.Namespace) -> int:
         progress=sys.stderr.isatty(),
         **reading,
     )
+    if options.batch_size > 1:  # the command train leaves such a rest out by itself
+        report = replace(report, findings=[one for one in report.findings if one.kind != "single"])
     print(in_options(str(report), options_of(options.parser) | OPTIONS_OF_TRAINING))
     if not any(finding.severity == STOPS for finding in report.findings):
         print(f"\nTo train{' as proposed' if report.proposed else ''}:\n{training_command(options, report.proposed)}")

@@ -8,6 +8,7 @@ import argparse
 import copy
 import math
 import statistics
+import sys
 import warnings
 import zlib
 from collections.abc import Sequence
@@ -154,6 +155,7 @@ def consult_doctor(options: argparse.Namespace, split: Split) -> None:
             model=options.model,
             scale=options.scale,
             allow_missing=options.allow_missing or (),
+            progress=sys.stderr.isatty(),
             **reading,
         )
         found = report.in_training()

@@ -3,6 +3,7 @@
 import copy
 import functools
 import os
+import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -80,7 +81,7 @@ class CustomDataset(torch.utils.data.Dataset):
         self.mask_values = make_mask_values(
             ignore=ignore, palette=palette, relabel=relabel, invert=invert, classes=self.classes
         )
-        self.max_pixels = max_pixels
+        self.max_pixels = max_pixels or own_bound()
         found = find_pairs(
             image_folder,
             mask_folder,
@@ -179,6 +180,11 @@ class CustomDataset(torch.utils.data.Dataset):
                 "1.0: to losses and metrics 255 means ignore, and nothing would be learned about the object",
                 "End mask_transform with ToTensor, which divides by 255, or use seglib's mask_transform.",
             )
+
+
+def own_bound() -> int | None:
+    """No bound on pixels, if Pillow's was lifted in this process: workers that are started anew do not know of it."""
+    return sys.maxsize if Image.MAX_IMAGE_PIXELS is None else None
 
 
 def check_same_size(image_size: tuple[int, int], mask_size: tuple[int, int], image_path: Path, mask_path: Path) -> None:

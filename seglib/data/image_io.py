@@ -73,7 +73,8 @@ def load_image(path: str | os.PathLike[str], *, max_pixels: int | None = None) -
 
 def upright_rgb(picture: Image.Image, name: str) -> Image.Image:
     """An opened picture upright and in RGB; raises and returns what `load_image` does. `name` is for the message."""
-    picture = ImageOps.exif_transpose(picture)
+    if picture.getexif().get(_ORIENTATION, 1) != 1:
+        picture = ImageOps.exif_transpose(picture)
     if picture.mode.startswith(("I", "F")):
         raise more_than_8_bits(name, f"mode {picture.mode}")
     if picture.mode == "LAB":
@@ -87,7 +88,7 @@ def upright_rgb(picture: Image.Image, name: str) -> Image.Image:
         )
     if picture.mode == "La":
         picture = picture.convert("LA")
-    return picture.convert("RGB")
+    return picture if picture.mode == "RGB" else picture.convert("RGB")
 
 
 def _with_alpha(picture: Image.Image) -> Image.Image:

@@ -212,9 +212,9 @@ def examine(
         return measured
 
     total = len(found.pairs)
-    off = not progress
+    bar = {} if progress else {"disable": True}  # else as TQDM_DISABLE says
     with ThreadPoolExecutor(2) as pool:  # Pillow decodes without Python's lock: two files at once
-        in_progress = tqdm(pool.map(measure, enumerate(found.pairs.values())), total=total, unit="pair", disable=off)
+        in_progress = tqdm(pool.map(measure, enumerate(found.pairs.values())), total=total, unit="pair", **bar)
         measurements = dict(zip(found.pairs, in_progress, strict=True))
     pixels = pixels_per_class(measurements, reading, found.pairs)
     prospects = find_prospects(measurements, pixels, found.pairs, reading, geometry)

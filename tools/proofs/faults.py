@@ -57,8 +57,9 @@ FAULTS = [
         edits=(
             Edit(
                 "seglib/data/pairing.py",
-                old="return [(images[stem], masks[stem]) for stem in sorted(images)]",
-                new="return list(zip(sorted(images.values()), sorted(masks.values(), reverse=True)))",
+                old="(images[stem], masks[stem]) for stem in sorted(images.keys() & masks.keys())}",
+                new="pair for stem, pair in zip(sorted(images), "
+                "zip(sorted(images.values()), sorted(masks.values(), reverse=True)))}",
             ),
         ),
     ),
@@ -68,13 +69,13 @@ FAULTS = [
         edits=(
             Edit(
                 "seglib/data/pairing.py",
-                old="    if images_alone or masks_alone:\n",
-                new="    if False:\n",
+                old="    return FoundPairs(pairs, images_alone, masks_alone, passed_over)\n",
+                new="    return FoundPairs(pairs, [], [], passed_over)\n",
             ),
             Edit(
                 "seglib/data/pairing.py",
-                old="return [(images[stem], masks[stem]) for stem in sorted(images)]",
-                new="return list(zip(sorted(images.values()), sorted(masks.values())))",
+                old="(images[stem], masks[stem]) for stem in sorted(images.keys() & masks.keys())}",
+                new="pair for stem, pair in zip(sorted(images), zip(sorted(images.values()), sorted(masks.values())))}",
             ),
         ),
     ),
@@ -84,8 +85,8 @@ FAULTS = [
         edits=(
             Edit(
                 "seglib/data/image_io.py",
-                old="    picture = ImageOps.exif_transpose(picture)\n",
-                new="",
+                old="        picture = ImageOps.exif_transpose(picture)\n",
+                new="        pass\n",
             ),
         ),
     ),
@@ -139,8 +140,8 @@ FAULTS = [
             ),
             Edit(
                 "seglib/data/transforms.py",
-                old="transforms.Resize(size, InterpolationMode.NEAREST), transforms.ToTensor()",
-                new="transforms.Resize(size[::-1], InterpolationMode.NEAREST), transforms.ToTensor()",
+                old="functools.partial(resize_mask, size=size), transforms.ToTensor()",
+                new="functools.partial(resize_mask, size=size[::-1]), transforms.ToTensor()",
             ),
         ),
     ),
@@ -150,8 +151,8 @@ FAULTS = [
         edits=(
             Edit(
                 "seglib/data/transforms.py",
-                old="transforms.Resize(size, InterpolationMode.NEAREST), transforms.ToTensor()",
-                new="transforms.Resize(size, InterpolationMode.BILINEAR), transforms.ToTensor()",
+                old="functools.partial(resize_mask, size=size), transforms.ToTensor()",
+                new="transforms.Resize(size), transforms.ToTensor()",
             ),
         ),
     ),
@@ -204,13 +205,13 @@ FAULTS = [
         edits=(
             Edit(
                 "seglib/data/splits.py",
-                old="    return Split(train, validation)\n",
-                new="    return Split([*train, *validation], validation)\n",
+                old='return Split(sides["train"], sides["validation"], sides.get("test", []))',
+                new='return Split([*sides["train"], *sides["validation"]], sides["validation"])',
             ),
             Edit(
                 "seglib/data/splits.py",
-                old="for stem, count in Counter(every).items() if count > 1)",
-                new="for stem, count in Counter(every).items() if count > 2)",
+                old="for stem, count in counts.items() if count > 1)",
+                new="for stem, count in counts.items() if count > 2)",
             ),
             Edit(
                 "seglib/data/dataloaders.py",
@@ -441,8 +442,8 @@ FAULTS = [
         edits=(
             Edit(
                 "seglib/data/byte_dataset.py",
-                old="mask.resize(self.size[::-1], Image.Resampling.NEAREST)",
-                new="mask.resize(self.size[::-1], Image.Resampling.BILINEAR)",
+                old="resize_labels(torch.from_numpy(np.array(mask)), self.size)",
+                new="torch.from_numpy(np.array(mask.resize(self.size[::-1], Image.Resampling.BILINEAR)))",
             ),
         ),
     ),
@@ -551,8 +552,8 @@ FAULTS = [
         edits=(
             Edit(
                 "seglib/data/transforms.py",
-                old="scales=(0.7, 1.5) if train else (1.0, 1.0))]",
-                new="scales=(0.7, 1.5))]",
+                old="scales = (0.7, 1.5) if train else (1.0, 1.0)\n",
+                new="scales = (0.7, 1.5)\n",
             ),
             Edit(
                 "seglib/data/transforms.py",

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from PIL import Image, ImageFilter
+from PIL import Image, ImageFilter, ImageOps
 
 from seglib.data.dataset import CustomDataset
 from seglib.data.splits import Split
@@ -65,7 +65,7 @@ class ReadersFolder:
             "fruit_007": self._right_mask("fruit_002"),
             "fruit_012": self._right_mask("fruit_012").transpose(Image.Transpose.ROTATE_90),  # as if EXIF were ignored
             "fruit_014": self._right_mask("fruit_014").point(lambda value: value // 255),
-            "fruit_015": self._right_mask("fruit_015").convert("RGB"),
+            "fruit_015": ImageOps.colorize(self._right_mask("fruit_015"), "black", "red"),
             "fruit_017": moved,
         }
         for stem, mask in spoiled.items():
