@@ -72,8 +72,9 @@ def best_ious(masks: Tensor, counted: Tensor, stride: int, steps: int = 20) -> T
         >>> best_ious(mask, mask > 0, stride=16)
         tensor([1.])
     """
-    rows, columns = (_enlarging(length, stride) for length in masks.shape[-2:])
-    masks = masks * counted
+    # In double precision the number of threads does not show in the result, and the report is the same everywhere.
+    rows, columns = (_enlarging(length, stride).double() for length in masks.shape[-2:])
+    masks = masks.double() * counted
     grid = (16 * (F.adaptive_avg_pool2d(masks, (len(rows), len(columns))) - 0.5)).requires_grad_()  # (N, 1, h, w)
     optimizer = torch.optim.Adam([grid], lr=4)
     each = (1, 2, 3)
@@ -88,7 +89,7 @@ def best_ious(masks: Tensor, counted: Tensor, stride: int, steps: int = 20) -> T
             optimizer.step()
     drawn = (rows.T @ grid.detach() @ columns > 0) & counted
     target = masks > 0.5
-    return (drawn & target).sum(each) / (drawn | target).sum(each).clamp(min=1)
+    return ((drawn & target).sum(each) / (drawn | target).sum(each).clamp(min=1)).float()
 
 
 def _enlarging(length: int, stride: int) -> Tensor:

@@ -111,7 +111,7 @@ def find_prospects(
     prospects = Prospects(facts, geometry, len(sample.labels))
     sizes = [each.size for each in right.values() if each.size]
     larger = _candidates(geometry, typical(sizes)) if sizes else []
-    prospects.next_larger = larger[0] if larger else None
+    prospects.next_larger = next_larger(geometry, typical(sizes), larger) if larger else None
     if prospects.low:
         _propose(prospects, larger, lambda other, only: _ceilings(sample, mask_of, reading, other, only), names)
     return prospects
@@ -156,6 +156,13 @@ def _candidates(geometry: Geometry, picture: Size) -> list[Geometry]:
     """Enlargements above the one that is now, the smallest first, with crops of about the pixels of now."""
     now = geometry.scale or _scale_of(geometry.size, picture)
     return [_at_scale(geometry, picture, scale) for scale in SCALES if scale > 1.05 * now]
+
+
+def next_larger(geometry: Geometry, picture: Size, larger: Sequence[Geometry]) -> Geometry:
+    """The first of the larger settings that shows things at least half as large again; else the largest."""
+    now = geometry.scale or _scale_of(geometry.size, picture)
+    clearly = [one for one in larger if (one.scale or 0) >= 1.5 * now]
+    return clearly[0] if clearly else larger[-1]
 
 
 def same_scale(geometry: Geometry, picture: Size) -> Geometry:

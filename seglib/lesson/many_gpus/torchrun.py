@@ -78,7 +78,10 @@ def train_command(
     done = _run([*start, "-m", "seglib.train", *(str(paths.get(word, word)) for word in arguments.split())], folder)
     # After the message of the command torchrun prints a page of its own: what stands from there on is left out.
     report = re.search(r"^[WE]\d{4} |^Traceback|^\S*\w+Warning:", done.stderr, re.MULTILINE)
-    print((done.stdout + done.stderr[: report.start() if report else None]).strip())
+    said = (done.stdout + done.stderr[: report.start() if report else None]).strip()
+    for name, path in paths.items():
+        said = said.replace(str(path), name)  # as it was typed here; where the folders lie is nobody's business
+    print(said)
     return done.returncode
 
 
