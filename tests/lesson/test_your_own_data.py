@@ -89,6 +89,7 @@ def test_the_readers_folder_has_the_flaws_that_the_lesson_tells_of(reader):
         "elsewhere": ["fruit_002", "fruit_007"],
         "tiny": ["fruit_023"],
         "twins apart": ["fruit_018 and fruit_018_b"],
+        "shapes": ["fruit_012"],
     }
 
 
