@@ -209,7 +209,7 @@ def balanced_class_weights(pixels: Mapping[str, int]) -> list[float]:
 
     Example:
         >>> [round(weight, 2) for weight in balanced_class_weights({"soil": 9000, "crop": 900, "weed": 100})]
-        [0.22, 0.69, 2.08]
+        [0.22, 0.7, 2.09]
     """
     roots = [1 / math.sqrt(count) if count else 0.0 for count in pixels.values()]
     roots = [root or max(roots) for root in roots]
