@@ -108,12 +108,22 @@ class Evaluation:
     @property
     def iou(self) -> float:
         """IoU of the object in [0, 1]; with several classes, the mean over those that are present."""
-        return iou(self.matrix)[1].item() if len(self.matrix) == 2 else mean_iou(self.matrix)
+        return score_of(self.matrix)
 
     @property
     def class_iou(self) -> list[float]:
         """IoU of each class, the background's first; NaN where a class is absent."""
         return iou(self.matrix).tolist()
+
+
+def score_of(matrix: Tensor) -> float:
+    """IoU of the object of a (2, 2) matrix; of a larger one the mean over the classes that are present.
+
+    Example:
+        >>> score_of(torch.tensor([[6, 1], [1, 2]]))
+        0.5
+    """
+    return iou(matrix)[1].item() if len(matrix) == 2 else mean_iou(matrix)
 
 
 def trivial_ious(matrix: Tensor) -> Tensor:
@@ -152,7 +162,7 @@ def describe_collapse(matrix: Tensor, names: Sequence[str]) -> list[str]:
     sentences = [f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} never predicted."] if missing else []
     trivial = trivial_ious(matrix)
     best = int(trivial.argmax()) if len(matrix) > 2 else 1  # of one object, only "all object" has an IoU above 0
-    score = iou(matrix)[1].item() if len(matrix) == 2 else mean_iou(matrix)
+    score = score_of(matrix)
     if truth[best] and 0 < score <= trivial[best] + 0.01:
         sentences.append(
             f'The IoU, {score:.3f}, is that of calling everything "{names[best]}", {trivial[best]:.3f}: so far nothing '

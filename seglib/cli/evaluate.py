@@ -16,8 +16,8 @@ from seglib.errors import SegError, TrainingError
 from seglib.inference.evaluate_folder import FolderScore, evaluate_folder
 from seglib.inference.html_page import heading, picture, table, text, write_page
 from seglib.inference.overlay import error_picture, overlay
+from seglib.inference.palette import class_colours
 from seglib.inference.predict import predict
-from seglib.inference.predict_folder import CLASS_COLOURS
 from seglib.training.checkpoint import TrainedModel, load_trained
 
 SHOWN = 24  # pictures on the page, the worst first
@@ -54,13 +54,13 @@ def run(options: argparse.Namespace) -> int:
     dataset = CustomDataset(options.images, options.masks, **reading)
     dataset = dataset.subset(_stems(options, trained, dataset))
     score = evaluate_folder(trained, dataset)
-    print(in_words(score))
+    values = score.as_plain_values()  # once: the interval draws the pictures two thousand times
+    print(in_words(score, values))
     if options.json:
-        options.json.write_text(json.dumps(score.as_plain_values(), indent=1, ensure_ascii=False), encoding="utf-8")
+        options.json.write_text(json.dumps(values, indent=1, ensure_ascii=False), encoding="utf-8")
     if options.page:
-        write_page(
-            options.page, f"{options.checkpoint.name} on {len(dataset)} pictures", _parts(score, trained, dataset)
-        )
+        title = f"{options.checkpoint.name} on {len(dataset)} pictures"
+        write_page(options.page, title, _parts(score, values, trained, dataset))
     return 0
 
 
@@ -82,9 +82,8 @@ def _stems(options: argparse.Namespace, trained: TrainedModel, dataset: CustomDa
     return Split(**names).side(options.side)
 
 
-def in_words(score: FolderScore) -> str:
+def in_words(score: FolderScore, values: dict[str, Any]) -> str:
     """What `evaluate` prints: the score, a table of the classes, the confusion matrix, the worst pictures."""
-    values = score.as_plain_values()
     what = "IoU of the object" if len(score.names) == 2 else "Mean IoU"
     low, high = _number(values["score_low"]), _number(values["score_high"])
     lines = [
@@ -111,11 +110,9 @@ def _number(value: float | None) -> str:
     return "-" if value is None or np.isnan(value) else f"{value:.3f}"
 
 
-def _parts(score: FolderScore, trained: TrainedModel, dataset: CustomDataset) -> list[str]:
+def _parts(score: FolderScore, values: dict[str, Any], trained: TrainedModel, dataset: CustomDataset) -> list[str]:
     """The parts of the page."""
-    values = score.as_plain_values()
     head = ["class", "IoU", "low", "high", "boundary IoU", "share of pixels", "IoU of calling everything so"]
-    rows = [[name, *row.values()] for name, row in values["classes"].items()]
     columns = ("iou", "iou_low", "iou_high", "boundary_iou", "share", "iou_of_calling_everything_so")
     rows = [[name, *(row[column] for column in columns)] for name, row in values["classes"].items()]
     low, high = _number(values["score_low"]), _number(values["score_high"])
@@ -142,7 +139,7 @@ def _side_by_side(image: Image.Image, mask: Image.Image, predicted: Any, num_cla
     """Errors of one object over its picture; of several classes the truth and the prediction."""
     if num_classes == 2:
         return Image.fromarray(error_picture(predicted, mask, image))
-    colours = [CLASS_COLOURS[number % len(CLASS_COLOURS)] for number in range(num_classes - 1)]
+    colours = class_colours(num_classes)
     return Image.fromarray(np.hstack([overlay(image, mask, colours), overlay(image, predicted, colours)]))
 
 

@@ -17,7 +17,16 @@ from seglib.data.dataset import CustomDataset
 from seglib.data.image_io import IGNORE_INDEX
 from seglib.errors import TrainingError
 from seglib.inference.predict import predict
-from seglib.metrics import confusion_matrix, describe_collapse, dice, iou, mean_iou, pixel_accuracy, trivial_ious
+from seglib.metrics import (
+    confusion_matrix,
+    describe_collapse,
+    dice,
+    iou,
+    mean_iou,
+    pixel_accuracy,
+    score_of,
+    trivial_ious,
+)
 from seglib.training.checkpoint import TrainedModel
 
 BOUNDARY = 0.02  # of the picture's diagonal: how far from the outline a pixel belongs to the boundary
@@ -115,11 +124,6 @@ class FolderScore:
             "pictures": pictures,
             "warnings": self.warnings(),
         }
-
-
-def score_of(matrix: Tensor) -> float:
-    """IoU of the object of a (2, 2) matrix; the mean over the classes that are present of a larger one."""
-    return iou(matrix)[1].item() if len(matrix) == 2 else mean_iou(matrix)
 
 
 def _plain(value: Any) -> float | None:

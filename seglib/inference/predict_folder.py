@@ -19,12 +19,11 @@ from seglib.data.pairing import files_by_stem
 from seglib.data.transforms import image_transform, scaled_size
 from seglib.errors import ImageError, PairError, SegError, name_of
 from seglib.inference.overlay import overlay
-from seglib.inference.palette import BLUE, GREEN, ORANGE, PURPLE, SKY_BLUE, VERMILLION, YELLOW
+from seglib.inference.palette import SKY_BLUE, class_colours
 from seglib.inference.predict import model_outputs, outputs_in_tiles, outputs_to_prediction
 from seglib.training.checkpoint import TrainedModel
 
 EXISTING = ("refuse", "skip", "overwrite")
-CLASS_COLOURS = (SKY_BLUE, ORANGE, GREEN, YELLOW, BLUE, VERMILLION, PURPLE)  # of classes 1, 2, ...; then from the start
 
 
 def predict_folder(
@@ -137,10 +136,7 @@ def _outputs(trained: TrainedModel, batches: Iterable[list[ModelInput]]) -> Iter
 
 
 def _overlay(image: Image.Image, mask: Tensor, channels: int) -> Image.Image:
-    if channels == 1:
-        return Image.fromarray(overlay(image, mask, SKY_BLUE))
-    colours = [CLASS_COLOURS[number % len(CLASS_COLOURS)] for number in range(channels - 1)]  # none for the background
-    return Image.fromarray(overlay(image, mask, colours))
+    return Image.fromarray(overlay(image, mask, SKY_BLUE if channels == 1 else class_colours(channels)))
 
 
 def _masks_to_write(image_folder: Path, folders: list[Path], existing: str, recursive: bool | None) -> dict[Path, Path]:
