@@ -14,7 +14,7 @@ from PIL import Image
 
 from seglib.data.image_io import IGNORE_INDEX, check_classes, load_image, load_mask
 from seglib.data.mask_values import make_mask_values
-from seglib.data.pairing import Unmasked, find_pairs, no_partner
+from seglib.data.pairing import Unmasked, find_pairs
 from seglib.errors import MaskError, PairError, name_of
 
 
@@ -82,20 +82,18 @@ class CustomDataset(torch.utils.data.Dataset):
             ignore=ignore, palette=palette, relabel=relabel, invert=invert, classes=self.classes
         )
         self.max_pixels = max_pixels or own_bound()
-        found = find_pairs(
+        pairs = find_pairs(
             image_folder,
             mask_folder,
             mask_suffix=mask_suffix,
             image_suffix=image_suffix,
             recursive=recursive,
             unmasked=unmasked,
-        )
-        if found.images_alone or found.masks_alone:
-            raise no_partner(found)
-        self.stems = list(found.pairs)  # the names that image and mask share, in order
+        ).complete()
+        self.stems = list(pairs)  # the names that image and mask share, in order
         # Relative to the two folders; "" for a picture of background that has no mask.
-        self.image_filenames = [self._name_in(self.image_folder, image) for image, _ in found.pairs.values()]
-        self.mask_filenames = [self._name_in(self.mask_folder, mask) for _, mask in found.pairs.values()]
+        self.image_filenames = [self._name_in(self.image_folder, image) for image, _ in pairs.values()]
+        self.mask_filenames = [self._name_in(self.mask_folder, mask) for _, mask in pairs.values()]
 
     @staticmethod
     def _name_in(folder: Path, path: Path | None) -> str:

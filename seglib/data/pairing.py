@@ -30,6 +30,12 @@ class FoundPairs:
     masks_alone: list[Path]
     passed_over: list[Path] = field(default_factory=list)  # pictures that do not end in the suffix that was given
 
+    def complete(self) -> dict[str, Pair]:
+        """The pairs; a `PairError` if anything is left without a partner."""
+        if self.images_alone or self.masks_alone:
+            raise _no_partner(self)
+        return self.pairs
+
 
 def pair_files(
     image_folder: str | os.PathLike[str],
@@ -67,9 +73,7 @@ def pair_files(
         recursive=recursive,
         unmasked=unmasked,
     )
-    if found.images_alone or found.masks_alone:
-        raise no_partner(found)
-    return list(found.pairs.values())
+    return list(found.complete().values())
 
 
 def find_pairs(
@@ -287,7 +291,7 @@ def _some(names: Sequence[str], count: int = 5) -> str:
 # Files without a partner: is there an ending that explains it?
 
 
-def no_partner(found: FoundPairs) -> PairError:
+def _no_partner(found: FoundPairs) -> PairError:
     """The error for files without a partner. It names the ending that all masks or images share, if there is one."""
     images = [name_of(path) for path in found.images_alone]
     masks = [name_of(path) for path in found.masks_alone]
