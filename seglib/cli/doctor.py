@@ -11,7 +11,7 @@ from seglib.cli.options import READING, add_folders, add_reading, add_split, rea
 from seglib.cli.surface import as_typed, command_line, in_options, options_of, positive_number, whole_number
 from seglib.data.pairing import find_pairs
 from seglib.data.splits import Split
-from seglib.doctor import examine
+from seglib.doctor import Report, examine
 from seglib.doctor.page import write_page
 from seglib.doctor.rules import STOPS
 from seglib.errors import PairError, SegError
@@ -55,19 +55,7 @@ def run(options: argparse.Namespace) -> int:
         raise SegError(f"{options.page.name} is there already.", "a new name", "Name another file, or remove it.")
     if options.crop and options.scale is None:
         raise SegError(f"crop = {options.crop} without a scale.", "both", "Add scale=1, or what the doctor proposes.")
-    reading = reading_of(options)
-    report = examine(
-        options.images,
-        options.masks,
-        split=_split(options, reading),
-        size=tuple(options.crop or options.size),
-        scale=options.scale,
-        batch_size=options.batch_size,
-        model=options.model,
-        allow_missing=options.allow_missing or (),
-        progress=sys.stderr.isatty(),
-        **reading,
-    )
+    report = examine_folders(options, _split(options, reading_of(options)))
     if options.batch_size > 1:  # the command train leaves such a rest out by itself
         report = replace(report, findings=[one for one in report.findings if one.kind != "single"])
     print(in_options(str(report), options_of(options.parser) | OPTIONS_OF_TRAINING))
@@ -76,6 +64,22 @@ def run(options: argparse.Namespace) -> int:
     if options.page is not None:
         write_page(report, options.page, f"{options.images.name} and {options.masks.name}: the doctor's report")
     return 1 if report.must_mend else 0
+
+
+def examine_folders(options: argparse.Namespace, split: Split | None) -> Report:
+    """The doctor's report on the folders of a command, read and sized as its options say."""
+    return examine(
+        options.images,
+        options.masks,
+        split=split,
+        size=tuple(options.crop or options.size),
+        scale=options.scale,
+        batch_size=options.batch_size,
+        model=options.model,
+        allow_missing=options.allow_missing or (),
+        progress=sys.stderr.isatty(),
+        **reading_of(options),
+    )
 
 
 def training_command(options: argparse.Namespace, proposed: Mapping[str, Any]) -> str:

@@ -8,7 +8,6 @@ import argparse
 import copy
 import math
 import statistics
-import sys
 import warnings
 import zlib
 from collections.abc import Sequence
@@ -23,6 +22,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader
 
 from seglib.checkpoint_io import backup_path, load_or_backup
+from seglib.cli.doctor import examine_folders
 from seglib.cli.epoch_report import EpochReport
 from seglib.cli.options import group_function, reading_of, split_of
 from seglib.cli.surface import command_line, in_options, options_of, print_error
@@ -40,7 +40,6 @@ from seglib.data.dataset import CustomDataset
 from seglib.data.splits import Split, k_folds
 from seglib.data.transforms import joint_transform
 from seglib.device import seed_everything
-from seglib.doctor import examine
 from seglib.errors import MaskError, SegError, TrainingError
 from seglib.inference.tiles import TiledModel
 from seglib.losses import Loss, balanced_class_weights, make_loss
@@ -145,20 +144,7 @@ def consult_doctor(options: argparse.Namespace, split: Split) -> None:
         return
     found = None
     if rank() == 0:
-        reading = reading_of(options)
-        report = examine(
-            options.images,
-            options.masks,
-            split=split,
-            size=tuple(options.crop or options.size),
-            batch_size=options.batch_size,
-            model=options.model,
-            scale=options.scale,
-            allow_missing=options.allow_missing or (),
-            progress=sys.stderr.isatty(),
-            **reading,
-        )
-        found = report.in_training()
+        found = examine_folders(options, split).in_training()
     stops, words = all_gather(found)[0]
     if rank() == 0 and words and not stops:
         print(in_options(words, options_of(parser())), flush=True)
