@@ -7,6 +7,7 @@ import os
 
 from tools.notebooks.environment import RUN_ENV
 
-os.environ.update(RUN_ENV)  # the kernels of the notebooks inherit it
+if "SEGLIB_GPU_TESTS" not in os.environ:  # tools/proofs/gpu.py sets it, and runs the tests marked `gpu` only
+    os.environ.update(RUN_ENV)  # the kernels of the notebooks inherit it
 
 pytest_plugins = ["tools.notebooks.nbval_tolerance"]

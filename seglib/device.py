@@ -1,8 +1,10 @@
 """Owns the device, the seeds of random numbers, and the time that a piece of work takes. Explained in 08_cuda."""
 
+import contextlib
 import os
 import random
 import time
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -114,6 +116,33 @@ def gpu_memory(device: torch.device) -> dict[str, int]:
         "peak": torch.cuda.max_memory_allocated(device),
         "card": torch.cuda.get_device_properties(device).total_memory,
     }
+
+
+@contextlib.contextmanager
+def explain_gpu_errors() -> Iterator[None]:
+    """Give the two errors of a GPU that stop a training most often words that say what to do.
+
+    Raises:
+        TrainingError: in the block, the GPU's memory ran out, or one of its kernels met a number that it must not get.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise TrainingError(
+            "The memory of the GPU ran out.",
+            "room for the activations of a whole batch",
+            "In this order: a smaller batch (batch_size=2), precision=auto, smaller pictures (size=(240, 320)), a "
+            "smaller model. Another program or kernel may hold memory too: nvidia-smi shows it. Notebook 08 has more.",
+        ) from error
+    except RuntimeError as error:
+        if "device-side assert" not in str(error):
+            raise
+        raise TrainingError(
+            "A kernel on the GPU met a number that it must not get (device-side assert).",
+            "indices that are in range; in segmentation almost always labels from 0 to the number of classes - 1",
+            "Restart Python: this process can no longer use the GPU. Train a step on the CPU (device=cpu), which names "
+            "the number; or set CUDA_LAUNCH_BLOCKING=1 before Python starts, so that the error names the right line.",
+        ) from error
 
 
 class Timer:

@@ -1,13 +1,16 @@
 """Owns the losses, each with the activation and threshold that go with it. Explained in 05_loss."""
 
+import contextlib
 import functools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import ClassVar
+from weakref import WeakValueDictionary
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from seglib.data.image_io import IGNORE_INDEX
 from seglib.errors import ShapeError, TrainingError
@@ -39,12 +42,7 @@ class Loss:
         check_outputs_and_masks(outputs, masks, several_classes=self.threshold is None)
         # A sum over many pixels overflows in half precision, in silence: Dice would be 1, cross-entropy infinite.
         outputs = outputs.float() if outputs.element_size() < 4 else outputs
-        if masks.device.type == "cpu":
-            return self.function(outputs, masks)
-        # Reading a value would make Python wait for the GPU. Pixels that are no label are ignored there, and the loss
-        # becomes NaN, which the training loop notices.
-        legal = are_labels(masks, max(2, outputs.shape[1]))
-        return self.function(outputs, masks.where(legal, IGNORE_INDEX)).where(legal.all(), torch.nan)
+        return self.function(outputs, masks)
 
     def probabilities(self, outputs: Tensor) -> Tensor:
         """(N, C, H, W) in [0, 1]: how sure the model is of the object, or of each class."""
@@ -114,8 +112,14 @@ def _cross_entropy(outputs: Tensor, masks: Tensor, class_weights: Sequence[float
     pixel_losses = F.cross_entropy(outputs, masks, ignore_index=IGNORE_INDEX, reduction="none")
     if class_weights is None:
         return _mean_where_known(pixel_losses, known)
-    weights = outputs.new_tensor(class_weights)[masks.where(known, 0)]  # (N, H, W)
+    weights = _on_device(tuple(class_weights), outputs.device)[masks.where(known, 0)]  # (N, H, W)
     return (pixel_losses * weights * known).sum() / (weights * known).sum().clamp(min=1e-12)
+
+
+@functools.lru_cache
+def _on_device(numbers: tuple[float, ...], device: torch.device) -> Tensor:
+    """Kept: to send them in each step would make Python wait for a GPU."""
+    return torch.tensor(numbers, device=device)
 
 
 def _ce_dice(outputs: Tensor, masks: Tensor, class_weights: Sequence[float] | None = None) -> Tensor:
@@ -161,11 +165,62 @@ def check_outputs_and_masks(outputs: Tensor, masks: Tensor, several_classes: boo
             f"masks of shape {wanted}, {dtype}",
             fix + " Without this check torch would spread one shape over the other and train on nonsense.",
         )
-    if masks.device.type == "cpu":
-        if several_classes:
-            check_class_masks(masks, outputs.shape[1])
-        else:
-            check_binary_masks(masks)
+    if masks.device.type == "cpu":  # on a GPU this would wait: see labels_checked_once
+        check_labels(masks, outputs.shape[1] if several_classes else None)
+
+
+def check_labels(masks: Tensor, num_classes: int | None = None) -> None:
+    """A `ShapeError` unless masks hold labels only: 0 to num_classes - 1; without a number, 0 and 1; 255 to ignore."""
+    if num_classes is None:
+        check_binary_masks(masks)
+    else:
+        check_class_masks(masks, num_classes)
+
+
+def labels_checked_once(
+    batches: Iterable[tuple[Tensor, Tensor]], criterion: object, model: nn.Module, device: torch.device
+) -> Iterable[tuple[Tensor, Tensor]]:
+    """The batches, as they are. On a GPU the labels of each are looked at while they are still on the CPU.
+
+    A label that is none would end all work on the GPU there, or train on nonsense. Reading it there would make Python
+    wait in each step. So it is done once for each dataloader: when all its batches have passed, it is not asked again.
+
+    Args:
+        batches: images and masks; a dataloader, or a list.
+        criterion: only a `Loss` says which labels there are.
+        model: with several classes, a DeepLab, whose last layer says how many.
+        device: of the training. On a CPU the loss itself looks at the labels.
+
+    Raises:
+        ShapeError: while iterating, as `check_labels`.
+    """
+    if device.type == "cpu" or not isinstance(criterion, Loss) or _Checked.dataloaders.get(id(batches)) is batches:
+        return batches
+    return _Checked(batches, None if criterion.threshold is not None else _output_channels(model))
+
+
+class _Checked:
+    """Batches whose labels are looked at before they are given."""
+
+    dataloaders: ClassVar[WeakValueDictionary] = WeakValueDictionary()  # that are in order, by id
+
+    def __init__(self, batches: Iterable[tuple[Tensor, Tensor]], num_classes: int | None):
+        self.batches = batches
+        self.num_classes = num_classes
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        for images, masks in self.batches:
+            if masks.device.type == "cpu":
+                check_labels(masks, self.num_classes)
+            yield images, masks
+        with contextlib.suppress(TypeError):  # of a list nobody can say later whether it is the same
+            self.dataloaders[id(self.batches)] = self.batches
+
+
+def _output_channels(model: nn.Module) -> int:
+    """How many classes the last layer of a DeepLab has outputs for; for another model, as many as there are labels."""
+    sizes = [len(bias) for name, bias in model.named_parameters() if name.endswith("classifier.4.bias")]
+    return sizes[0] if sizes else IGNORE_INDEX
 
 
 def are_labels(masks: Tensor, num_classes: int = 2) -> Tensor:

@@ -19,3 +19,12 @@ def two_threads():
     import torch
 
     torch.set_num_threads(min(2, torch.get_num_threads()))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A test marked `gpu` is skipped, by name, where there is none."""
+    if item.get_closest_marker("gpu"):
+        import torch
+
+        if not torch.cuda.is_available():
+            pytest.skip("needs a CUDA GPU")

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from seglib import device as device_module
-from seglib.device import Timer, deterministic, gpu_memory, pick_device, seed_everything
+from seglib.device import Timer, deterministic, explain_gpu_errors, gpu_memory, pick_device, seed_everything
 from seglib.errors import TrainingError
 from tests.support.helpers import check_message
 
@@ -154,3 +154,14 @@ def test_a_batch_moves_with_its_dtypes_and_values():
     assert torch.equal(moved_images, images)
     assert torch.equal(moved_masks, masks)
     assert moved_images.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_errors_of_a_gpu_say_what_to_do():
+    with pytest.raises(TrainingError) as caught, explain_gpu_errors():
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+    check_message(caught.value, "memory of the GPU", "batch_size=2", "precision=auto")
+    with pytest.raises(TrainingError) as caught, explain_gpu_errors():
+        raise RuntimeError("CUDA error: device-side assert triggered")
+    check_message(caught.value, "device-side assert", "labels", "CUDA_LAUNCH_BLOCKING=1", "device=cpu")
+    with pytest.raises(RuntimeError, match="another"), explain_gpu_errors():
+        raise RuntimeError("another")

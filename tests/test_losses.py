@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from seglib.errors import SegError, ShapeError, TrainingError
-from seglib.losses import IGNORE_INDEX, balanced_class_weights, make_loss
-from tests.support.helpers import check_message, quick
+from seglib.losses import IGNORE_INDEX, balanced_class_weights, labels_checked_once, make_loss
+from seglib.model import build_deeplab
+from tests.support.helpers import TinyModel, check_message, quick
 
 BINARY = ["mse", "bce", "dice", "bce_dice"]
 CLASSES = ["cross_entropy", "ce_dice"]
@@ -88,15 +89,29 @@ def test_cross_entropy_of_two_classes_is_bce_of_the_difference():
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_on_a_gpu_a_mask_with_strange_values_makes_the_loss_nan_and_nobody_looks(name):
+def test_before_a_gpu_labels_are_looked_at_once_for_each_dataloader(name):
+    """No GPU is needed for it: the masks of a dataloader lie on the CPU."""
     outputs, masks = case(name)
-    wanted = make_loss(name)(outputs, masks)
-    elsewhere = type("Elsewhere", (torch.Tensor,), {"device": torch.device("meta")})  # says that it is no CPU
+    model, gpu = TinyModel(), torch.device("cuda")
     strange = masks.clone()
-    strange[0, ..., 0, 0] = 7
-    with torch.no_grad():
-        assert make_loss(name)(outputs, masks.as_subclass(elsewhere)).item() == pytest.approx(wanted.item())
-        assert make_loss(name)(outputs, strange.as_subclass(elsewhere)).isnan()
+    strange[0, ..., 0, 0] = -7
+    with pytest.raises(ShapeError, match="-7"):
+        list(labels_checked_once([(None, masks), (None, strange)], make_loss(name), model, gpu))
+    assert list(labels_checked_once([(None, strange)], make_loss(name), model, torch.device("cpu")))
+
+    class Loader(list): ...
+
+    loader = Loader([(None, masks)])
+    assert labels_checked_once(loader, make_loss(name), model, gpu) is not loader
+    assert len(list(labels_checked_once(loader, make_loss(name), model, gpu))) == 1
+    assert labels_checked_once(loader, make_loss(name), model, gpu) is loader
+
+
+def test_before_a_gpu_a_label_without_an_output_is_refused():
+    model = build_deeplab(num_classes=3, weights=None, verbose=False)
+    masks = torch.tensor([[[0, 3]]])
+    with pytest.raises(ShapeError, match="no output for: 3"):
+        list(labels_checked_once([(None, masks)], make_loss("cross_entropy"), model, torch.device("cuda")))
 
 
 # What all of them share

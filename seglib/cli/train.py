@@ -63,7 +63,7 @@ from seglib.training.divergence_guard import DivergenceGuard
 from seglib.training.early_stopping import EarlyStopping
 from seglib.training.history import History
 from seglib.training.loop import run_epochs
-from seglib.training.precision import use_bfloat16
+from seglib.training.precision import Step, prepare_step, set_precision
 
 WARMUP = 8  # steps, if the training is long enough
 NEVER = 1_000_000  # epochs of patience: the best weights are kept, and nothing is stopped
@@ -163,8 +163,11 @@ class Training:
     device: torch.device
     names: list[str]  # of the classes
     model: nn.Module
+    replica: nn.Module  # the model, or what `to_ddp` makes of it
     criterion: Loss
+    global_criterion: Loss  # over the batches of all processes
     optimizer: Optimizer
+    step: Step | None
     scheduler: LRScheduler
     stopping: EarlyStopping
     train_dataloader: DataLoader  # the part of this process
@@ -191,6 +194,16 @@ def build(
     steps = options.epochs * len(train_dataloader)
     scheduler = make_scheduler(optimizer, options.schedule, steps, _warmup(options, steps))
     stopping = EarlyStopping(model, options.patience or NEVER)
+    replica = to_ddp(model, device)
+    global_criterion = global_batch_loss(criterion, math.ceil(options.batch_size / world_size()))
+    step = prepare_step(
+        replica,
+        global_criterion,
+        optimizer,
+        clip_norm=options.clip_norm,
+        compile=options.compile,
+        cuda_graph=options.cuda_graph,
+    )
     checkpoint = Checkpoint(
         options.out,
         model,
@@ -201,6 +214,7 @@ def build(
         classes=classes,
         scale=options.scale,
         scheduler=scheduler,
+        scaler=getattr(step, "scaler", None),
         stopping=stopping,
         config=_config(options, criterion, split),
         about={
@@ -214,8 +228,11 @@ def build(
         device=device,
         names=names_of_classes(parts[0]),
         model=model,
+        replica=replica,
         criterion=criterion,
+        global_criterion=global_criterion,
         optimizer=optimizer,
+        step=step,
         scheduler=scheduler,
         stopping=stopping,
         train_dataloader=train_dataloader,
@@ -300,7 +317,8 @@ def _model(options: argparse.Namespace, device: torch.device, num_classes: int) 
         print(
             "The bundled weights have seen renders only; with a network, --weights coco starts from real photographs."
         )
-    return use_bfloat16(model) if options.bfloat16 else model
+    set_precision(model, options.precision)
+    return model
 
 
 def _warmup(options: argparse.Namespace, steps: int) -> int:
@@ -345,6 +363,8 @@ def resume(training: Training, exists: bool) -> History:
     saved, _ = load_or_backup(checkpoint.path)
     in_file = {key: value for key, value in saved["config"].items() if key not in MAY_DIFFER}
     planned = in_file.pop("planned epochs", None)  # of the first edition
+    if in_file.pop("bfloat16", False):  # likewise
+        in_file["precision"] = "bfloat16"
     planned = saved.get("about", {}).get("options", {}).get("epochs", planned)
     require_same_training(checkpoint.path.name, _defaults() | in_file, _defaults() | checkpoint.config)
     if saved["facts"]["stopping"] == "none":  # of the first edition, which kept no best epoch without a patience
@@ -390,15 +410,13 @@ def _lay_schedule_anew(training: Training, done: int) -> None:
 def run(training: Training, history: History) -> None:
     """Train to the last epoch. Rank 0 saves and prints after each; Ctrl-C says how to go on."""
     options = training.options
-    replica = to_ddp(training.model, training.device)
-    global_criterion = global_batch_loss(training.criterion, math.ceil(options.batch_size / world_size()))
     steps = len(training.train_dataloader)
     progress = EpochReport(training.checkpoint, training.names, options.epochs, steps, len(history.train_loss))
-    guard = DivergenceGuard(replica, training.optimizer, progress.on_step, epoch=len(history.train_loss))
+    guard = DivergenceGuard(training.replica, training.optimizer, progress.on_step, epoch=len(history.train_loss))
 
     def train_epoch(model: nn.Module, dataloader: DataLoader, criterion: Loss, *others: Any, **kwargs: Any) -> float:
         _seed(options.seed, guard.epoch, rank())  # each process has a dropout of its own
-        return train_one_epoch_sharded(replica, dataloader, global_criterion, *others, **kwargs)
+        return train_one_epoch_sharded(training.replica, dataloader, training.global_criterion, *others, **kwargs)
 
     def evaluate_epoch(model: nn.Module, *others: Any) -> Evaluation:
         if options.scale is not None:
@@ -417,6 +435,7 @@ def run(training: Training, history: History) -> None:
             device=training.device,
             history=history,
             guard=guard,
+            step=training.step,
             scheduler=training.scheduler,
             stopping=training.stopping,
             on_epoch=progress.on_epoch if rank() == 0 else None,

@@ -68,6 +68,8 @@ def add_options(made: argparse.ArgumentParser) -> None:
         ("batch-size", 4, "pictures in a step, of all processes together", {"type": whole_number(1)}),
         ("workers", 0, "processes that load pictures, beside each that trains", {"type": whole_number(0)}),
         ("patience", None, "epochs without a better IoU after which to stop [never]", {"type": whole_number(1)}),
+        ("precision", "float32", "float32, bfloat16, float16; auto: the fastest that the device has units for", text),
+        ("clip-norm", None, "shorten gradients whose norm is above X [never]", rate),
         ("device", None, "cuda, mps, cpu [the best one here; under torchrun a GPU each, else the CPU]", text),
     ):
         made.add_argument(f"--{name}", default=default, help=meaning + _shown(default), **({"metavar": "N"} | more))
@@ -78,7 +80,10 @@ def add_options(made: argparse.ArgumentParser) -> None:
         help='for classes: "balanced" (rare ones count more), "none", or a number for each [balanced]',
     )
     made.add_argument("--portrait", action="store_true", help="allow a height above the width [no]")
-    made.add_argument("--bfloat16", action="store_true", help="compute in bfloat16 where that is safe [float32]")
+    made.add_argument("--compile", action="store_true", help="translate the model first, which takes a minute [no]")
+    made.add_argument(
+        "--cuda-graph", action="store_true", help="record a step and replay it, for small pictures on a GPU [no]"
+    )
     made.add_argument("--no-augment", action="store_true", help="show pictures as they are [varied at random]")
     made.add_argument("--skip-doctor", action="store_true", help="do not look at all files before [look]")
 
@@ -101,6 +106,8 @@ MAY_DIFFER = (
         "validate_every",
         "resume",
         "device",
+        "compile",
+        "cuda_graph",
         "skip_doctor",
         "allow_missing",
         "run",

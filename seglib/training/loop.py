@@ -12,12 +12,13 @@ from torch.optim.lr_scheduler import LRScheduler
 from tqdm import tqdm
 
 from seglib.data.normalization import to_model_inputs
-from seglib.device import batch_to_device
+from seglib.device import batch_to_device, explain_gpu_errors
 from seglib.errors import TrainingError
-from seglib.losses import Loss
+from seglib.losses import Loss, labels_checked_once
 from seglib.metrics import Evaluation, count_pairs
 from seglib.training.divergence_guard import DivergenceGuard, OnStep, check_finite
 from seglib.training.history import History
+from seglib.training.precision import Step, prepare_step
 
 if TYPE_CHECKING:
     from seglib.training.early_stopping import EarlyStopping
@@ -35,6 +36,7 @@ def train_one_epoch(
     *,
     scheduler: LRScheduler | None = None,
     guard: DivergenceGuard | None = None,
+    step: Step | None = None,
 ) -> float:
     """Show the model every training picture once, and change its weights after each batch.
 
@@ -46,6 +48,7 @@ def train_one_epoch(
         device: where model and optimizer live; each batch is moved there.
         scheduler: stepped after each batch.
         guard: keeps the last good weights; one of its own by default.
+        step: of `make_step`; does what else may happen in a step: float16, clipped gradients, a recorded step.
 
     Returns:
         The mean loss over all images, each counted once, whatever the size of its batch.
@@ -58,25 +61,29 @@ def train_one_epoch(
     guard.start_epoch()
     total_loss = torch.zeros((), device=device)
     count = 0
-    for images, masks in train_dataloader:
+    for images, masks in labels_checked_once(train_dataloader, criterion, model, device):
         images, masks = batch_to_device(images, masks, device)
         images, masks = to_model_inputs(images, masks)  # bytes become floats here, on the device
-        optimizer.zero_grad()
+        guard.keep_weights()
+        if step:
+            loss = step(images, masks)
+        else:
+            optimizer.zero_grad()
 
-        # Forward pass
-        outputs = model(images)["out"]
+            # Forward pass
+            outputs = model(images)["out"]
 
-        # Calculate the loss
-        loss = criterion(outputs, masks)
+            # Calculate the loss
+            loss = criterion(outputs, masks)
+
+            # Backward pass and optimization
+            loss.backward()
+            optimizer.step()
+        if scheduler:
+            scheduler.step()
         count += len(images)
         total_loss += loss.detach() * len(images)
         guard.check_step(total_loss / count)
-
-        # Backward pass and optimization
-        loss.backward()
-        optimizer.step()
-        if scheduler:
-            scheduler.step()
     return mean_over_images(total_loss, count, guard)
 
 
@@ -97,7 +104,7 @@ def evaluate(
     total_loss = torch.zeros((), device=device)
     count = 0
     matrix = torch.zeros((), dtype=torch.int64, device=device)
-    for images, masks in dataloader:
+    for images, masks in labels_checked_once(dataloader, criterion, model, device):
         images, masks = batch_to_device(images, masks, device)
         images, masks = to_model_inputs(images, masks)
         outputs = model(images)["out"]
@@ -124,6 +131,10 @@ def fit(
     history: History | None = None,
     on_epoch: OnEpoch | None = None,
     on_step: OnStep | None = None,
+    precision: str | None = None,
+    clip_norm: float | None = None,
+    compile: bool = False,
+    cuda_graph: bool = False,
 ) -> History:
     """Train for some epochs, measure on the validation pictures after each, and show a bar with the running loss.
 
@@ -135,12 +146,18 @@ def fit(
         history: of a training to go on with.
         on_epoch: gets the history so far after each epoch; may raise KeyboardInterrupt, as `on_step` may.
         on_step: as in `DivergenceGuard`.
+        precision: as in `set_precision`; None leaves the model as it is.
+        clip_norm, cuda_graph: as in `make_step`.
+        compile: let torch.compile translate the model first; its first step takes a minute or so.
 
     Returns:
         The history of the whole epochs. Interrupting the kernel ends the training; weights and history are kept.
     """
     history = history or History()
     done = len(history.train_loss)
+    step = prepare_step(
+        model, criterion, optimizer, precision=precision, clip_norm=clip_norm, compile=compile, cuda_graph=cuda_graph
+    )
     total_steps = max(0, epochs - done) * length_hint(train_dataloader) or None
     with tqdm(total=total_steps, unit="step") as bar:
         guard = DivergenceGuard(model, optimizer, _show_step(bar, on_step), epoch=done)
@@ -157,6 +174,7 @@ def fit(
                 stopping=stopping,
                 history=history,
                 guard=guard,
+                step=step,
                 on_epoch=_show_epoch(bar, on_epoch),
             )
         except KeyboardInterrupt:
@@ -179,6 +197,7 @@ def run_epochs(
     device: torch.device,
     history: History,
     guard: DivergenceGuard,
+    step: Step | None = None,
     scheduler: LRScheduler | None = None,
     stopping: "EarlyStopping | None" = None,
     on_epoch: OnEpoch | None = None,
@@ -193,20 +212,22 @@ def run_epochs(
     Args:
         history: gets one entry for each epoch.
         guard: as in `train_one_epoch`; its `epoch` is the number of the epoch under way.
+        step: as in `train_one_epoch`.
         validate_every: measure after every so many epochs, and after the last; the others have NaN in the history.
         train_epoch: called as `train_one_epoch` is.
         evaluate_epoch: called as `evaluate` is.
     """
     while len(history.train_loss) < epochs and not (stopping and stopping.finished):
         guard.epoch = len(history.train_loss) + 1
-        train_loss = train_epoch(
-            model, train_dataloader, criterion, optimizer, device, scheduler=scheduler, guard=guard
-        )
-        if guard.epoch % validate_every and guard.epoch < epochs:
-            history.add(train_loss, math.nan, math.nan)
-        else:
-            evaluation = evaluate_epoch(model, validation_dataloader, criterion, device, guard)
-            history.add(train_loss, evaluation.loss, evaluation.iou, evaluation.class_iou)
+        with explain_gpu_errors():
+            train_loss = train_epoch(
+                model, train_dataloader, criterion, optimizer, device, scheduler=scheduler, guard=guard, step=step
+            )
+            if guard.epoch % validate_every and guard.epoch < epochs:
+                history.add(train_loss, math.nan, math.nan)
+            else:
+                evaluation = evaluate_epoch(model, validation_dataloader, criterion, device, guard)
+                history.add(train_loss, evaluation.loss, evaluation.iou, evaluation.class_iou)
         if stopping:
             stopping.update(history)
         if on_epoch:

@@ -54,8 +54,13 @@ def test_reference_stores_every_recipe_at_a_rate_that_was_tried(record_of):
     for recipe in recipes - {"ours"}:
         ratio = summary["ours"]["images_a_second"] / summary[recipe]["images_a_second"]
         assert summary[recipe]["ours_is_faster"] == pytest.approx(ratio, abs=0.02)
+        points = 100 * (summary["ours"]["iou"] - summary[recipe]["iou"])
+        assert summary[recipe]["points_ahead"] == pytest.approx(points, abs=0.02)
         assert {"equal_seconds", "ahead_in_both"} <= summary[recipe].keys()
-    assert {run["lr"] for run in record["runs"]} <= {run["lr"] for run in record["tuning"]}
+    for run in record["runs"]:
+        tried = [row["lr"] for row in record["tuning"] if row["recipe"] == run["recipe"]]
+        assert run["lr"] == record["chosen"][run["recipe"]]["lr"] in tried
+        assert len(tried) == 3  # the best of two rates is on an edge, so one beyond it was tried
 
 
 def test_many_processes_stores_the_speed_and_what_is_sent(record_of):

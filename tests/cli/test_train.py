@@ -162,7 +162,8 @@ def test_classes_and_other_choices(line: list[str], tmp_path: Path):
         from PIL import Image
 
         Image.open(path).point(lambda value: value // 255).save(path)
-    more = "--epochs 1 --classes background fruit --no-augment --bfloat16 --patience 3 --workers 1 --batch-size 8"
+    more = "--epochs 1 --classes background fruit --no-augment --precision bfloat16 --clip-norm 1 --patience 3"
+    more += " --workers 1 --batch-size 8"
     more += " --loss cross_entropy --class-weights 1 2.5"
     assert train.main([*line, *more.split(), "--warmup", "0"]) == 0
     trained = load_trained(line[-1])

@@ -45,11 +45,11 @@ class ThisPython(AsyncKernelManager):
         super().__init__(kernel_spec_manager=ThisPythonSpecs(), **arguments)
 
 
-def execute(notebook: nbformat.NotebookNode, folder: Path) -> None:
+def execute(notebook: nbformat.NotebookNode, folder: Path, seconds_a_cell: int = 600) -> None:
     """Replace the outputs of a notebook, in place, by those of a fresh kernel that works in `folder`."""
     NotebookClient(
         notebook,
-        timeout=600,
+        timeout=seconds_a_cell,
         kernel_name=KERNEL_NAME,
         kernel_manager_class=ThisPython,
         resources={"metadata": {"path": str(folder)}},

@@ -376,8 +376,8 @@ FAULTS = [
         edits=(
             Edit(
                 "seglib/training/loop.py",
-                old="        loss.backward()\n        optimizer.step()\n",
-                new="        optimizer.step()\n        loss.backward()\n",
+                old="            loss.backward()\n            optimizer.step()\n",
+                new="            optimizer.step()\n            loss.backward()\n",
             ),
         ),
     ),
@@ -420,8 +420,8 @@ FAULTS = [
         edits=(
             Edit(
                 "seglib/training/divergence_guard.py",
-                old="                weights.copy_(last_good)\n",
-                new="                pass\n",
+                old="        torch._foreach_copy_(self.weights, self.copies[(step - 1) % len(self.copies)])\n",
+                new="",
             ),
         ),
     ),

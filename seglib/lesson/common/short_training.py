@@ -105,7 +105,8 @@ def train_recipe(
         `THRESHOLDS`, and `moved`, as `distances` gives it.
     """
     seed_everything(recipe.seed)
-    model = build_deeplab(num_classes=2 if recipe.loss == "cross_entropy" else 1, verbose=False)
+    device = pick_device()
+    model = build_deeplab(num_classes=2 if recipe.loss == "cross_entropy" else 1, verbose=False).to(device)
     criterion = MISTAKES.get(recipe.loss) or make_loss(recipe.loss)
     if recipe.loss == "cross_entropy":
         train = [(image, mask[0].long()) for image, mask in train]  # masks (H, W)
@@ -117,7 +118,7 @@ def train_recipe(
     run = RecipeRun(model, criterion)
     for epoch in range(1, epochs + 1):
         begin = time.perf_counter()
-        loss = train_one_epoch(model, train_dataloader, criterion, optimizer, pick_device("cpu"), scheduler=scheduler)
+        loss = train_one_epoch(model, train_dataloader, criterion, optimizer, device, scheduler=scheduler)
         run.seconds += time.perf_counter() - begin
         if epoch in marks or epoch == epochs:
             outputs, masks = raw_outputs(model, validation)
@@ -131,22 +132,24 @@ def train_recipe(
 def train_longer(run: RecipeRun, train: Pairs, criterion: Loss, epochs: int = 2, lr: float = 1e-3) -> nn.Module:
     """Train a copy of the model of `run` for some epochs more, with Adam at a constant rate and any loss."""
     model = copy.deepcopy(run.model)
+    device = next(model.parameters()).device
     train_dataloader, _ = make_loaders(train, train, batch_size=4)  # the second one is not used
     optimizer = make_optimizer(model, "adam", lr)
     for _ in range(epochs):
-        train_one_epoch(model, train_dataloader, criterion, optimizer, pick_device("cpu"))
+        train_one_epoch(model, train_dataloader, criterion, optimizer, device)
     return model
 
 
 @torch.inference_mode()
 def raw_outputs(model: nn.Module, pairs: Pairs) -> tuple[Tensor, Tensor]:
-    """One number for each pixel, before any activation or threshold, and the true masks.
+    """One number for each pixel, before any activation or threshold, and the true masks; both on the CPU.
 
     Returns:
         outputs (N, H, W) float32; of two classes, the difference of their logits. masks (N, H, W) int64.
     """
     model.eval()
-    batches = [(model(images)["out"], masks) for images, masks in DataLoader(pairs, batch_size=8)]
+    device = next(model.parameters()).device
+    batches = [(model(images.to(device))["out"].cpu(), masks) for images, masks in DataLoader(pairs, batch_size=8)]
     outputs, masks = (torch.cat(parts) for parts in zip(*batches, strict=True))
     one = outputs[:, 0] if outputs.shape[1] == 1 else outputs[:, 1] - outputs[:, 0]  # (N, H, W)
     return one, masks[:, 0].long()

@@ -1,4 +1,4 @@
-"""Owns the exercise checks of 08_cuda: a mean loss without a sync, bytes to floats, accumulated gradients."""
+"""Owns the exercise checks of 08_cuda: a mean loss without a sync, bytes to floats, memory, accumulated gradients."""
 
 import copy
 from typing import Any
@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from seglib.data.normalization import normalize
 from seglib.lesson.common.exercise import Attempt, NotYet, describe, exercise, number
+from seglib.lesson.cuda.step_memory import GIB, step_memory
 from seglib.lesson.cuda.sync_counter import count_syncs
 
 
@@ -61,6 +62,38 @@ def check_from_bytes(my_from_bytes: Attempt) -> str:
     if not torch.equal(images, before):
         raise NotYet("the values are right, but the bytes that went in have changed.")
     return "Four times fewer bytes on the way, and the same numbers at its end."
+
+
+# GiB that the step of ResNet-50 at 1280x960 keeps for the backward pass of four pictures, as the lesson prints it.
+FOUR_LARGE_PICTURES = 18.75
+
+
+@exercise
+def check_activations(my_activations: Attempt) -> str:
+    """Check `my_activations()`: GiB of activations of eight pictures, half as wide and half as high."""
+    answer = my_activations(given="nothing")
+    value = number(answer)
+    if value is None:
+        raise NotYet(f"one number is wanted, in GiB; this is {describe(answer)}.")
+    measured = 8 * step_memory("deeplabv3_resnet50", (480, 640)).activations_per_image / GIB
+    if abs(value - measured) < 0.25:
+        return f"Counted as above, it is {measured:.2f} GiB: twice as many pictures, each with a quarter of the pixels."
+    for wrong, hint in _wrong_activations(measured).items():
+        if abs(value - wrong) < 0.25:
+            raise NotYet(hint)
+    raise NotYet(
+        f"yours is {value:.4g} GiB. Begin with the {FOUR_LARGE_PICTURES} GiB of four pictures; what is changed?"
+    )
+
+
+def _wrong_activations(right: float) -> dict[float, str]:
+    """Answers of typical mistakes, in GiB, and what to say of each."""
+    return {
+        FOUR_LARGE_PICTURES: "as much as four pictures of the full size: half as wide *and* half as high is a quarter.",
+        right / 2: "that is the amount for four small pictures, and the batch holds eight.",
+        2 * FOUR_LARGE_PICTURES: "that is the amount for eight pictures of the full size; these are smaller.",
+        right + 0.6: "weights, gradients and Adam are in there too; the question is about the activations alone.",
+    }
 
 
 @exercise

@@ -117,13 +117,20 @@ def operations(name: str, size: tuple[int, int]) -> float:
 
 
 @styled
-def memory_bars(memories: Mapping[str, StepMemory], batches: Sequence[int], cards: Sequence[int] = CARDS) -> Figure:
+def memory_bars(
+    memories: Mapping[str, StepMemory],
+    batches: Sequence[int],
+    cards: Sequence[int] = CARDS,
+    *,
+    measured: Mapping[str, Mapping[int, float]] | None = None,
+) -> Figure:
     """Draw the parts on top of each other, a bar for each batch size, with a line where each card is full.
 
     Args:
         memories: title of a panel -> what a step keeps there.
         batches: numbers of pictures.
         cards: GiB of each; drawn where they are within reach.
+        measured: title of a panel -> pictures in a batch -> GiB that a GPU had in use at most; drawn as diamonds.
     """
     figure, (panels,) = new_figure(1, len(memories), 8.0, 3.8)
     places = list(range(len(batches)))
@@ -134,13 +141,20 @@ def memory_bars(memories: Mapping[str, StepMemory], batches: Sequence[int], card
             label = None if panel else part  # one legend for all panels
             axes.bar(places, heights, 0.55, bottom=bottom, color=colour, label=label)
             bottom = [low + height for low, height in zip(bottom, heights, strict=True)]
-        top = 1.15 * max(bottom)
+        peaks = {batch: gib for batch, gib in (measured or {}).get(title, {}).items() if batch in batches}
+        top = 1.15 * max(bottom + list(peaks.values()))
+        if peaks:
+            marks = [batches.index(batch) for batch in peaks]
+            axes.plot(marks, list(peaks.values()), "D", color="black", markersize=7, label="measured peak")
         for card in cards:
             if card <= top:
                 axes.axhline(card, color="black", linestyle="--", linewidth=1)
-                axes.annotate(f"{card} GiB", (-0.65, card), va="bottom", fontsize=10)
+                # Right of the axes, where there is no bar.
+                axes.annotate(
+                    f"{card} GiB", (len(batches) - 0.45, card), va="center", fontsize=10, annotation_clip=False
+                )
         axes.set_xticks(places, [str(batch) for batch in batches])
         axes.set(title=title, xlabel="pictures in a batch", ylabel="GiB", ylim=(0, top))
-        axes.set_xlim(-0.7, len(batches) - 0.5)
-    figure.legend(loc="outside upper center", ncols=4, frameon=False)
+        axes.set_xlim(-0.5, len(batches) - 0.5)
+    figure.legend(loc="outside upper center", ncols=5, frameon=False)
     return figure

@@ -33,15 +33,17 @@ def train_on(dataset: CustomDataset, stems: Sequence[str], seed: int, epochs: in
     seed_everything(seed)
     others = [stem for stem in dataset.stems if stem not in stems]
     train_dataloader, _ = make_loaders(dataset.subset(stems), dataset.subset(others), seed=seed)
-    model = build_deeplab(num_classes=1, verbose=False)
+    device = pick_device()
+    model = build_deeplab(num_classes=1, verbose=False).to(device)
     optimizer = make_optimizer(model, "adamw", lr=1e-3, weight_decay=1e-4)
     scheduler = make_scheduler(optimizer, "poly", steps=epochs * len(train_dataloader), warmup=8)
     for _ in range(epochs):
-        train_one_epoch(model, train_dataloader, make_loss("bce"), optimizer, pick_device("cpu"), scheduler=scheduler)
+        train_one_epoch(model, train_dataloader, make_loss("bce"), optimizer, device, scheduler=scheduler)
     return model
 
 
 def score(model: nn.Module, dataset: CustomDataset, stems: Sequence[str]) -> float:
     """IoU of the model's masks for these pictures, from one confusion matrix over all their pixels."""
     batches = torch.utils.data.DataLoader(dataset.subset(stems), batch_size=8)
-    return evaluate(model, batches, make_loss("bce"), pick_device("cpu")).iou
+    device = next(model.parameters()).device
+    return evaluate(model, batches, make_loss("bce"), device).iou

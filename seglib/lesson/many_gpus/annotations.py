@@ -14,6 +14,8 @@ BUILD_WORDS = {
     "train_dataloader = shard_loader(": "**Its part.** Of each batch two pictures or more, for BatchNorm.",
     "validation_dataloader = shard_loader(": "**Whole batches.** The validation pictures, batch by batch.",
     "_seed(options.seed, epoch=0, process=0)": "**The same start.** Every process draws the same new layer.",
+    "replica = to_ddp(": "**The first wrapper.** The all-reduce, around the model.",
+    "global_criterion = global_batch_loss(": "**The second wrapper.** The exchange of outputs, around the loss.",
     "checkpoint = Checkpoint(": "**What goes into the file.** The state of everything above, and the options that a "
     "resumed training has to share.",
 }
@@ -23,8 +25,6 @@ RESUME_WORDS = {
     "history = checkpoint.resume() if rank() == 0": "**One after the other.** Process 0 first; the others wait for it.",
 }
 RUN_WORDS = {
-    "replica = to_ddp(": "**The first wrapper.** The all-reduce, around the model.",
-    "global_criterion = global_batch_loss(": "**The second wrapper.** The exchange of outputs, around the loss.",
     "_seed(options.seed, guard.epoch, rank())": "**Random numbers.** Decided by seed, epoch and rank: dropout differs "
     "between processes, and a training that was stopped goes on as it would have.",
     "return train_one_epoch_sharded(": "**One epoch.** `train_one_epoch` of notebook 07, which knows of neither "

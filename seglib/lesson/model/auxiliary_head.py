@@ -4,13 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from seglib.data.dataloaders import make_loaders
-from seglib.device import pick_device, seed_everything
+from seglib.device import batch_to_device, pick_device, seed_everything
 from seglib.inference.palette import BLUE, ORANGE
 from seglib.lesson.common.figures import new_figure, styled
 from seglib.losses import Loss, make_loss
@@ -46,15 +45,17 @@ def train_with_aux(
     train_pairs: Pairs, validation_pairs: Pairs, seed: int, with_aux: bool, epochs: int = EPOCHS
 ) -> nn.Module:
     """Train a model of `build_for` on pairs (3, H, W) and (1, H, W), without augmentation; the same recipe for both."""
-    model = build_for(seed, with_aux).train()
+    device = pick_device()
+    model = build_for(seed, with_aux).to(device).train()
     criterion = make_loss("bce")
     train_dataloader, _ = make_loaders(train_pairs, validation_pairs, seed=seed)  # type: ignore[arg-type]
     optimizer = make_optimizer(model, "adamw", lr=1e-3, weight_decay=1e-4)
     scheduler = make_scheduler(optimizer, "poly", steps=epochs * len(train_dataloader), warmup=8)
     for _ in range(epochs):
         for images, masks in train_dataloader:
+            images, masks = batch_to_device(images, masks, device)
             optimizer.zero_grad()
-            loss_of(model(images.contiguous(memory_format=torch.channels_last)), masks, criterion).backward()
+            loss_of(model(images), masks, criterion).backward()
             optimizer.step()
             scheduler.step()
     return model
@@ -75,7 +76,8 @@ class Aux(nn.Module):
 def score(model: nn.Module, pairs: Pairs) -> float:
     """IoU of the model's masks for these pairs, from one confusion matrix over all their pixels."""
     batches: DataLoader = DataLoader(pairs, batch_size=8)  # type: ignore[arg-type]
-    return evaluate(model, batches, make_loss("bce"), pick_device("cpu")).iou
+    device = next(model.parameters()).device
+    return evaluate(model, batches, make_loss("bce"), device).iou
 
 
 @styled

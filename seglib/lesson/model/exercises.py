@@ -33,7 +33,7 @@ def check_new_head(my_head: Attempt) -> str:
         model = my_head(copy.deepcopy(before), num_classes, given=given)
         if not isinstance(model, nn.Module) or not isinstance(getattr(model, "classifier", None), nn.Module):
             raise NotYet(f"the model is expected back, changed; this is {describe(model)}.")
-        _check_head(model.eval(), before, num_classes)
+        _check_head(model.cpu().eval(), before, num_classes)  # a layer of the reader may lie on a GPU
     return "One 1x1 convolution is new; everything before it is as it was."
 
 

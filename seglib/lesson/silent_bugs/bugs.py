@@ -81,7 +81,7 @@ BUGS = {
             "The optimizer is made first, then the last layer is replaced: it never hears of the new one.",
             (
                 ("    model.classifier[4] = nn.Conv2d(256, 1, kernel_size=1)\n", ""),
-                ("lr=lr)\n", "lr=lr)\n    model.classifier[4] = nn.Conv2d(256, 1, kernel_size=1)\n"),
+                ("lr=lr)\n", "lr=lr)\n    model.classifier[4] = nn.Conv2d(256, 1, kernel_size=1).to(DEVICE)\n"),
             ),
         ),
         Bug("no zero_grad", "Gradients are never cleared.", (("        optimizer.zero_grad()\n", ""),)),

@@ -11,12 +11,14 @@ from PIL import Image, ImageOps
 from torch import Tensor, nn, optim
 from torch.utils.data import DataLoader
 
+from seglib.device import pick_device
 from seglib.metrics import confusion_matrix, iou
 from seglib.model import build_deeplab
 
 Pairs = Any  # a list of (image (3, H, W), mask (1, H, W)): a dataset to torch, though not to its type
-MEAN = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)
-STD = torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
+DEVICE = pick_device()
+MEAN = torch.tensor([0.485, 0.456, 0.406], device=DEVICE).view(3, 1, 1)
+STD = torch.tensor([0.229, 0.224, 0.225], device=DEVICE).view(3, 1, 1)
 
 
 def read_pair(image_file: Path, mask_file: Path, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
@@ -25,7 +27,8 @@ def read_pair(image_file: Path, mask_file: Path, size: tuple[int, int]) -> tuple
     image = ImageOps.exif_transpose(Image.open(image_file)).convert("RGB").resize((width, height))
     mask = Image.open(mask_file).resize((width, height), Image.Resampling.NEAREST)
     pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1) / 255
-    return pixels, (torch.from_numpy(np.array(mask)) > 127).float()[None]
+    fruit = (torch.from_numpy(np.array(mask)) > 127).float()[None]
+    return pixels.to(DEVICE), fruit.to(DEVICE)  # all pictures of this script together fit on any GPU
 
 
 def read_pairs(folder: Path, stems: list[str], size: tuple[int, int]) -> Pairs:
@@ -48,6 +51,7 @@ def build(lr: float, steps: int) -> tuple[nn.Module, optim.Optimizer, optim.lr_s
     """A pretrained model with a new last layer, its optimizer, and a learning rate that rises for 8 steps."""
     model: Any = build_deeplab(num_classes=30, verbose=False)
     model.classifier[4] = nn.Conv2d(256, 1, kernel_size=1)
+    model.to(DEVICE)
     optimizer = optim.Adam(model.parameters(), lr=lr)
     scheduler = optim.lr_scheduler.LinearLR(optimizer, 0.01, total_iters=min(8, steps))
     model.train()

@@ -84,8 +84,8 @@ def overfits_two_images(script: Any, pairs: Pairs, *, steps: int = 40, goal: flo
 
 def split_has_no_overlap(train_pairs: Pairs, validation_pairs: Pairs) -> bool:
     """No validation picture should be in the training set too, compared pixel for pixel."""
-    trained_on = {image.numpy().tobytes() for image, _ in train_pairs}
-    return not any(image.numpy().tobytes() in trained_on for image, _ in validation_pairs)
+    trained_on = {image.cpu().numpy().tobytes() for image, _ in train_pairs}
+    return not any(image.cpu().numpy().tobytes() in trained_on for image, _ in validation_pairs)
 
 
 @contextlib.contextmanager

@@ -24,8 +24,12 @@ LOOP_EXPLANATIONS = {
     "total_loss += loss.detach()": "**Adding up.** The loss is a mean over the batch; times its images it is a sum. "
     "Without the images, a smaller last batch counts as much as a full one. `detach` lets go of the graph as `.item()` "
     "does, and does not wait for a GPU.",
-    "guard.check_step(total_loss / count)": "**Is it still a number?** Asked before the weights move, so that the good "
-    "ones are still at hand.",
+    "guard.keep_weights()": "**A copy of all weights.** Made before they move, so that good ones are at hand if the "
+    "loss of this step is no number.",
+    "loss = step(images, masks)": "**Only where it is asked for.** Another way to do the five lines below, for a GPU: "
+    "notebook 08 has it. We do without.",
+    "guard.check_step(total_loss / count)": "**Is it still a number?** If not, the training ends here, and the model "
+    "gets the weights back that were kept.",
     "loss.backward()": "**Backward pass.** Calculates the gradient of every weight, and adds it to what is there. "
     "Without it, there is nothing to follow.",
     "optimizer.step()": "**Optimization step.** Moves the weights along their gradients. This is how the model learns; "

@@ -82,8 +82,12 @@ def test_the_mistakes_are_mistakes():
 
 def test_two_classes_are_read_as_the_difference_of_their_logits():
     class TwoClasses(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.times = nn.Parameter(torch.tensor(3.0))
+
         def forward(self, images):
-            return {"out": torch.stack([images[:, 0], 3 * images[:, 0]], dim=1)}
+            return {"out": torch.stack([images[:, 0], self.times * images[:, 0]], dim=1)}
 
     pairs = [(torch.full((3, 2, 2), value), torch.ones(1, 2, 2)) for value in (-1.0, 0.5)]
     outputs, masks = raw_outputs(TwoClasses(), pairs)
