@@ -407,7 +407,7 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--batch", type=int, default=8, help="of the large case; 2 fits a card of 16 GB")
     parser.add_argument("--workers", type=int, default=min(8, os.cpu_count() or 1))
     parser.add_argument("--seconds", type=float, default=2.5, help="of a measurement; each way has two")
-    parser.add_argument("--limit", type=float, default=300, help="seconds after which nothing else is begun")
+    parser.add_argument("--limit", type=float, default=240, help="seconds after which nothing else is begun")
     parser.add_argument("--side", type=int, default=8192, help="of the matrices")
     parser.add_argument("--epochs", type=int, default=9, help="of the trainings that are compared by IoU")
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])

@@ -3,7 +3,8 @@
 torch's profiler watches some steps of the notes' loop, with `.item()` and without: of ResNet-50 at 1280 wide and 960
 high in batches of 8, where the GPU always has work; of the small model at 320 wide and 240 high in batches of 4, where
 it waits for Python; and of that step recorded as a CUDA graph. Stored are the parts of each step on the side of Python
-(forward, loss, item, backward, update), and the spans in which the GPU computes, in milliseconds.
+(forward, loss, item, backward, update), and the spans in which the GPU computes, in milliseconds. The models are those
+of `build_deeplab`, whose weights lie in memory channels-last.
 
     python -m benchmarks.gpu_trace                     writes benchmarks/results/gpu_trace.json; needs a CUDA GPU
 """

@@ -27,7 +27,6 @@ AS_IT_WAS = {
     "loss",
     "optimizer",
     "training_loop",
-    "cuda",
     "when_to_stop",
     "checkpoints",
     "predict",

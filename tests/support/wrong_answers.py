@@ -496,6 +496,12 @@ WRONG_ANSWERS: dict[tuple[str, str], list[tuple[str, str]]] = {
             "the graph of every batch",
         ),
     ],
+    ("08_cuda", "activations"): [
+        ("def my_activations():\n    return 18.75 * 2 / 2", "is a quarter"),
+        ("def my_activations():\n    return 18.75 / 4", "for four small pictures"),
+        ("def my_activations():\n    return 18.75 * 2", "for eight pictures of the full size"),
+        ("def my_activations():\n    return 18.75 * 2 / 4 + 0.6", "activations alone"),
+    ],
     ("08_cuda", "mean_loss"): [
         (
             "def my_mean_loss(losses, counts):\n"

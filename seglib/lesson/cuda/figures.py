@@ -41,7 +41,7 @@ def rounds_figure(units: Sequence[int] = (4, math.prod(GRID))) -> Figure:
     figure, (places,) = new_figure(1, len(units), 8.0, 3.2)
     for axes, count in zip(places, units, strict=True):
         numbers = rounds(count)
-        axes.imshow(numbers, cmap="cividis_r", vmin=0, vmax=rounds(min(units)).max())
+        axes.imshow(numbers, cmap="cividis_r", vmin=0, vmax=rounds(min(units)).max(), aspect="auto")
         axes.set(xticks=[], yticks=[], title=f"{count} units: {numbers.max()} round{'s' if numbers.max() > 1 else ''}")
         for (row, column), number in np.ndenumerate(numbers):
             dark = number > 0.6 * rounds(min(units)).max()
@@ -61,32 +61,29 @@ def input_bars(measured: dict[str, Any]) -> Figure:
         value = measured["milliseconds"][name]
         axes.barh(place, value, 0.6, color=colour)
         times = f", {measured['ratio'][name]:.1f} times as fast" if name in measured["ratio"] else ""
-        axes.annotate(f"{value:.1f}{times}", (value, place), (4, 0), textcoords="offset points", va="center")
+        axes.annotate(f"{value:.3g}{times}", (value, place), (4, 0), textcoords="offset points", va="center")
     axes.set_yticks(range(len(LABELS)), list(LABELS.values()))
     axes.invert_yaxis()
-    axes.set(xlabel="milliseconds of one core for a picture and its mask", ylabel="loaded in")
+    axes.set(xlabel="milliseconds of one core for a picture and its mask", ylabel="way of loading")
     axes.set_xlim(0, 1.35 * max(measured["milliseconds"][name] for name in LABELS))
     return figure
 
 
 @styled
-def speed_bars(rows: Sequence[dict[str, Any]], missing: Sequence[str] = ()) -> Figure:
+def speed_bars(rows: Sequence[dict[str, Any]]) -> Figure:
     """Draw what `benchmarks/gpu_step.py` recorded for one model and batch: images a second, by way, in two panels.
 
     Args:
         rows: those of one model and one batch size; a row with an "error" has no bar.
-        missing: ways that no row has; they are named, without a bar.
     """
     drawn = [row for row in rows if "error" not in row]
-    names = [row["way"] for row in drawn] + list(missing)
+    names = [row["way"] for row in drawn]
     figure, (places,) = new_figure(1, 2, 8.0, 1.3 + 0.34 * len(names))
     keys = {"images_a_second_with_the_loader": "with the loader", "images_a_second_of_the_step": "the step alone"}
     for axes, (key, title), colour in zip(places, keys.items(), (BLUE, GREEN), strict=True):
         values = [row[key] for row in drawn]
         bars = axes.barh(range(len(drawn)), values, 0.7, color=colour)
         axes.bar_label(bars, [f"{value:.1f}" for value in values], padding=3)
-        for place in range(len(drawn), len(names)):
-            axes.text(0, place, " not measured yet", va="center", fontsize=10, style="italic")
         axes.set(title=title, xlabel="images a second", xlim=(0, 1.2 * max(values, default=1.0)))
         axes.set_yticks(range(len(names)), names if axes is places[0] else [""] * len(names))
         axes.set_ylim(len(names) - 0.5, -0.5)

@@ -10,7 +10,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from seglib.errors import SegError
 from seglib.inference.palette import BLUE, GREEN, ORANGE, PURPLE, SKY_BLUE, VERMILLION, YELLOW
 from seglib.lesson.common.figures import new_figure, styled
 from seglib.lesson.common.recorded import recorded
@@ -25,9 +24,14 @@ HOST_COLOURS = {
     "loss": YELLOW,
     "item": GREY,
     "backward": VERMILLION,
-    "step": PURPLE,
+    "update": PURPLE,
+    "replay": PURPLE,
 }
-HOST_WORDS = {"load": "loads a batch", "item": "waits in .item()"}  # the others are called as in the loop
+HOST_WORDS = {
+    "load": "loads a batch",
+    "item": "waits in .item()",
+    "update": "optimizer.step",
+}  # the others are called as in the loop
 FORWARD = 1 / 3  # the share of a step's kernels that the forward pass has
 BACKWARD = 0.6  # and the backward pass; the rest is the optimizer's
 ROWS = ("GPU", "CPU (Python)")
@@ -86,7 +90,7 @@ def simulate(
     """
     forward = round(kernels * FORWARD)
     backward = round(kernels * BACKWARD)
-    counts = {"forward": forward, "backward": backward, "step": kernels - forward - backward}
+    counts = {"forward": forward, "backward": backward, "update": kernels - forward - backward}
     host: list[HostSpan] = []
     computed: list[Span] = []
     now = 0.0
@@ -151,24 +155,19 @@ def read_trace(trace: Mapping[str, Any], title: str = "") -> Timeline:
 
 
 def timelines_of_both_models() -> tuple[dict[str, Timeline], str]:
-    """A large and a small model: what `benchmarks/results/gpu_trace.json` recorded, or else a simulation.
+    """A large and a small model, as `benchmarks/results/gpu_trace.json` recorded them.
 
     Returns:
         The timelines, under "large" and "small"; and where they come from, in words.
     """
-    try:
-        record = recorded("gpu_trace")
-    except SegError:
-        large = simulate(2, python=60, gpu=530, kernels=1000)
-        small = simulate(2, python=37, gpu=10, kernels=1000)
-        return {"large": large, "small": small}, "simulated kernel by kernel: no trace has been recorded yet"
+    record = recorded("gpu_trace")
     timelines = {}
     for name in ("large", "small"):
         trace = record["traces"][name]
         model = trace["model"].removeprefix("deeplabv3_")
         words = f"{model}, {trace['width']}x{trace['height']}, batch of {trace['batch_size']}"
         timelines[name] = read_trace(trace, words)
-    return timelines, f"recorded on {record['machine']['gpu'].removeprefix('NVIDIA ')}"
+    return timelines, f"recorded on an {record['machine']['gpu'].removeprefix('NVIDIA ')}"
 
 
 @styled

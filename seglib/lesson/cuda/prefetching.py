@@ -6,7 +6,7 @@ import torch
 from matplotlib.figure import Figure
 from torch.utils.data import DataLoader, Dataset
 
-from seglib.inference.palette import BLUE, ORANGE
+from seglib.inference.palette import BLUE, GREEN
 from seglib.lesson.common.figures import new_figure, styled
 from seglib.lesson.cuda.gpu_queue import FORWARD, Span, draw_spans
 
@@ -81,7 +81,7 @@ def loading_figure(batches: int, load: float, step: float, num_workers: int) -> 
         draw_spans(axes, computed, 0, BLUE)
         for height, spans in enumerate(loaded, 1):
             # Batch b is loaded by worker b modulo their number.
-            draw_spans(axes, spans, height, ORANGE, numbers=range(height, batches + 1, len(loaded)))
+            draw_spans(axes, spans, height, GREEN, numbers=range(height, batches + 1, len(loaded)))
         axes.set(title=f"{title}: {computed[-1][1]:.0f} ms", ylabel="processor", xlabel="milliseconds")
         axes.set(yticks=range(len(loaders) + 1), xlim=(0, 1.02 * longest), ylim=(-0.6, len(loaders) + 0.6))
         axes.set_yticklabels(["GPU", *loaders])
