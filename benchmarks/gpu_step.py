@@ -401,7 +401,7 @@ def speed_up(model: nn.Module, criterion: Loss, optimizer: optim.Optimizer) -> S
 
 
 def read_arguments() -> argparse.Namespace:
-    parser = option_parser(__doc__, "gpu_step")
+    parser = option_parser(__doc__, "gpu_step", gpu=True)
     parser.add_argument("--cases", nargs="*", default=["large", "small"], help="large, small [both]")
     parser.add_argument("--ways", nargs="*", help="only these")
     parser.add_argument("--batch", type=int, default=8, help="of the large case; 2 fits a card of 16 GB")

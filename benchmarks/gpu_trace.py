@@ -130,7 +130,7 @@ def merged(spans: Sequence[Span], gap: float = GAP) -> list[Span]:
 
 
 def main() -> None:
-    arguments = option_parser(__doc__, "gpu_trace").parse_args()
+    arguments = option_parser(__doc__, "gpu_trace", gpu=True).parse_args()
     device = pick_device("cuda")
     traces = {}
     for name, case, way in (

@@ -591,7 +591,7 @@ class Bench:
 
 
 def read_arguments() -> tuple[argparse.ArgumentParser, argparse.Namespace]:
-    parser = option_parser(__doc__, "reference")
+    parser = option_parser(__doc__, "reference", gpu=True)
     parser.add_argument("--seconds", type=float, default=60, help="of each training [%(default)s]")
     parser.add_argument("--tuning-seconds", type=float, default=30, help="for each learning rate tried [%(default)s]")
     parser.add_argument("--rates", type=int, default=4, help="of the grid of learning rates [%(default)s]")

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,16 @@ def results_path(name: str) -> Path:
     return ROOT / "benchmarks" / "results" / f"{name}.json"
 
 
-def option_parser(description: str | None, name: str) -> argparse.ArgumentParser:
-    """A parser with the option --out, and with a module's docstring as its help."""
+def option_parser(description: str | None, name: str, gpu: bool = False) -> argparse.ArgumentParser:
+    """A parser with the option --out, and with a module's docstring as its help.
+
+    Args:
+        description: the docstring.
+        name: of the benchmark, and of its record.
+        gpu: False for a record of a CPU: lessons and benchmarks then take the CPU on a machine with a GPU too.
+    """
+    if not gpu:
+        os.environ.setdefault("SEGLIB_DEVICE", "cpu")
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=results_path(name), metavar="FILE", help="[%(default)s]")
     return parser

@@ -1,9 +1,11 @@
 """A record names what was measured and the machine of its last run; the ceiling is looked up in one."""
 
+import os
+
 from benchmarks.ceiling import SIZES
 from benchmarks.common.machine import machine
 from benchmarks.common.recorded_ceiling import ceiling_at
-from benchmarks.common.results import read_record, results_path, write_record
+from benchmarks.common.results import option_parser, read_record, results_path, write_record
 
 
 def test_a_record_is_read_as_it_was_written(tmp_path):
@@ -30,3 +32,14 @@ def test_the_ceiling_of_a_size_is_the_recorded_one_or_that_of_the_largest():
     ceilings = [ceiling_at(size) for size in SIZES]
     assert ceilings == sorted(set(ceilings))  # one for each size, more pixels allow more
     assert ceiling_at((48, 64)) == ceiling_at(SIZES[-1])
+
+
+def test_a_benchmark_that_does_not_ask_for_a_gpu_takes_the_cpu(monkeypatch):
+    monkeypatch.delenv("SEGLIB_DEVICE", raising=False)
+    option_parser("On a GPU.", "wheels", gpu=True)
+    assert "SEGLIB_DEVICE" not in os.environ
+    option_parser("On a CPU.", "wheels")
+    assert os.environ["SEGLIB_DEVICE"] == "cpu"
+    monkeypatch.setenv("SEGLIB_DEVICE", "mps")
+    option_parser("On a CPU.", "wheels")
+    assert os.environ["SEGLIB_DEVICE"] == "mps"

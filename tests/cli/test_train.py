@@ -113,6 +113,22 @@ def test_another_training_is_refused(line: list[str], tmp_path: Path, capsys: py
     assert (tmp_path / "run.pt").stat().st_mtime_ns == before["run.pt"][1]
 
 
+@pytest.mark.parametrize(("bfloat16", "code"), [(False, 0), (True, 2)])
+def test_a_file_with_the_option_of_the_first_edition_goes_on(
+    line: list[str], bfloat16: bool, code: int, capsys: pytest.CaptureFixture
+):
+    assert train.main([*line, "--epochs", "1"]) == 0
+    contents = torch.load(line[-1], weights_only=True)
+    for new in ("precision", "clip_norm"):
+        contents["config"].pop(new)
+    contents["config"]["bfloat16"] = bfloat16
+    torch.save(contents, line[-1])
+    capsys.readouterr()
+    assert train.main([*line, "--epochs", "2", "--resume"]) == code
+    if bfloat16:
+        assert "precision: bfloat16 in the file, float32 here" in capsys.readouterr().err
+
+
 def test_more_epochs_at_a_constant_rate_are_the_same_training(line: list[str]):
     constant = [*line, "--schedule", "constant"]
     assert train.main([*constant, "--epochs", "1"]) == 0
