@@ -12,7 +12,7 @@ from seglib.lesson.cuda.figures import input_bars, speed_bars
 from tools.notebooks.environment import ROOT
 
 TINY = {
-    "gpu_step": ["--tiny", "--ways", "the notes' loop", "all together"],
+    "gpu_step": ["--tiny", "--ways", "the notes' loop", "all together", "all together, recorded"],
     "reference": ["--tiny"],
     "many_processes": ["speed", "--rounds", "1", "--steps", "1", "--size", "48", "64"],
     "input": ["--rounds", "2", "--epochs", "1", "--count", "5", "--file", "120", "160", "--size", "96", "128"],
@@ -39,11 +39,17 @@ def record_of(tmp_path_factory: pytest.TempPathFactory):
 
 def test_gpu_step_stores_each_way_and_the_iou_of_both_trainings(record_of):
     record = record_of("gpu_step")
-    assert [row["way"] for row in record["rows"]] == TINY["gpu_step"][2:]
+    assert [(row["case"], row["way"]) for row in record["rows"]] == [
+        ("large", "the notes' loop"),
+        ("small", "the notes' loop"),
+        ("large", "all together"),
+        ("small", "all together, recorded"),
+    ]
+    assert record["not_reached"] == []
     assert all(row["images_a_second_of_the_step"] > 0 for row in record["rows"])
     assert len(record["iou"]["all together"]) == len(record["iou"]["float32"]) > 0
     assert record["matrix_rate_in"] == "bfloat16"
-    assert speed_bars(record["rows"]).axes
+    assert speed_bars([row for row in record["rows"] if row["case"] == "large"]).axes
 
 
 def test_reference_stores_every_recipe_at_a_rate_that_was_tried(record_of):

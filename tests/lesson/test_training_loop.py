@@ -12,7 +12,6 @@ from PIL import Image
 
 from seglib.errors import TrainingError
 from seglib.lesson import annotate, show
-from seglib.lesson.common import figures
 from seglib.lesson.training_loop.annotations import LOOP_EXPLANATIONS
 from seglib.lesson.training_loop.exercises import check_epoch, check_gradient
 from seglib.lesson.training_loop.figures import (
@@ -38,7 +37,7 @@ MASK = np.pad(np.ones((8, 12), np.int64), ((4, 12), (6, 14)))
 @pytest.fixture
 def shown(monkeypatch):
     bundles = []
-    monkeypatch.setattr(figures, "display", lambda data, **options: bundles.append(data))
+    monkeypatch.setattr("IPython.display.display", lambda data, **options: bundles.append(data))
     return bundles
 
 

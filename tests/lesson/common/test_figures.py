@@ -22,7 +22,7 @@ ALT = "A line that climbs from zero to one, then stays there."
 @pytest.fixture
 def shown(monkeypatch):
     bundles = []
-    monkeypatch.setattr(figures, "display", lambda data, **options: bundles.append((data, options)))
+    monkeypatch.setattr("IPython.display.display", lambda data, **options: bundles.append((data, options)))
     return bundles
 
 
