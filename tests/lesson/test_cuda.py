@@ -1,11 +1,13 @@
 import functools
 import sys
+import time
 import types
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.utils.data import DataLoader, Dataset
 from torch.utils.flop_counter import FlopCounterMode
 
 from seglib.errors import SegError
@@ -14,7 +16,7 @@ from seglib.lesson.cuda import drive
 from seglib.lesson.cuda.drive import copy_verified, drive_folder
 from seglib.lesson.cuda.exercises import check_accumulate, check_from_bytes, check_mean_loss
 from seglib.lesson.cuda.figures import input_bars, speed_bars
-from seglib.lesson.cuda.prefetching import batches_loaded_ahead, loading_figure, loading_timeline
+from seglib.lesson.cuda.prefetching import loading_figure, loading_timeline
 from seglib.lesson.cuda.step_memory import memory_bars, operations, saved_bytes, step_memory
 from seglib.lesson.cuda.sync_counter import count_syncs
 from seglib.model import build_deeplab
@@ -248,6 +250,42 @@ def test_the_drawing_numbers_each_batch_once_for_who_loads_it_and_once_for_the_g
     for axes in figure.axes:
         assert sorted(text.get_text() for text in axes.texts) == sorted("11223344")
     assert encode(figure)[0] == "image/png"
+
+
+class LoadRecorder(Dataset):
+    """A dataset of `count` numbers. `loaded`, in memory that all processes share, says which of them were loaded."""
+
+    def __init__(self, count: int):
+        self.loaded = torch.zeros(count, dtype=torch.bool).share_memory_()
+
+    def __len__(self) -> int:
+        return len(self.loaded)
+
+    def __getitem__(self, idx: int) -> int:
+        self.loaded[idx] = True
+        return idx
+
+
+def batches_loaded_ahead(num_workers: int, prefetch_factor: int = 2, batches: int = 12, timeout: float = 60.0) -> int:
+    """How many batches a real `DataLoader` has loaded when the first of them is in use and the workers rest.
+
+    Args:
+        num_workers: of a torch `DataLoader`.
+        prefetch_factor: batches that each worker loads ahead.
+        batches: in an epoch, of two numbers each.
+        timeout: seconds after which what has been loaded is counted.
+    """
+    dataset = LoadRecorder(2 * batches)
+    options = {"num_workers": num_workers, "prefetch_factor": prefetch_factor} if num_workers else {}
+    iterator = iter(DataLoader(dataset, batch_size=2, **options))  # type: ignore[arg-type]
+    next(iterator)
+    expected = min(num_workers * prefetch_factor + 1, batches)
+    end = time.monotonic() + timeout
+    while dataset.loaded.sum() < 2 * expected and time.monotonic() < end:
+        time.sleep(0.05)
+    if num_workers:
+        time.sleep(0.3)  # workers that load further ahead than expected would go on here
+    return int(dataset.loaded.sum()) // 2
 
 
 @pytest.mark.parametrize(("num_workers", "prefetch_factor", "batches"), [(0, 2, 1), (1, 1, 2), (2, 2, 5)])

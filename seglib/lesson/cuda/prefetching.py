@@ -1,10 +1,6 @@
-"""Owns who loads while the GPU computes: a timeline of three ways, and a count of prefetched batches. See 08_cuda."""
+"""Owns who loads while the GPU computes: a timeline of three ways. See 08_cuda."""
 
-import time
-
-import torch
 from matplotlib.figure import Figure
-from torch.utils.data import DataLoader, Dataset
 
 from seglib.inference.palette import BLUE, GREEN
 from seglib.lesson.common.figures import new_figure, styled
@@ -86,39 +82,3 @@ def loading_figure(batches: int, load: float, step: float, num_workers: int) -> 
         axes.set(yticks=range(len(loaders) + 1), xlim=(0, 1.02 * longest), ylim=(-0.6, len(loaders) + 0.6))
         axes.set_yticklabels(["GPU", *loaders])
     return figure
-
-
-class LoadRecorder(Dataset):
-    """A dataset of `count` numbers. `loaded`, in memory that all processes share, says which of them were loaded."""
-
-    def __init__(self, count: int):
-        self.loaded = torch.zeros(count, dtype=torch.bool).share_memory_()
-
-    def __len__(self) -> int:
-        return len(self.loaded)
-
-    def __getitem__(self, idx: int) -> int:
-        self.loaded[idx] = True
-        return idx
-
-
-def batches_loaded_ahead(num_workers: int, prefetch_factor: int = 2, batches: int = 12, timeout: float = 60.0) -> int:
-    """How many batches a real `DataLoader` has loaded when the first of them is in use and the workers rest.
-
-    Args:
-        num_workers: of a torch `DataLoader`.
-        prefetch_factor: batches that each worker loads ahead.
-        batches: in an epoch, of two numbers each.
-        timeout: seconds after which what has been loaded is counted.
-    """
-    dataset = LoadRecorder(2 * batches)
-    options = {"num_workers": num_workers, "prefetch_factor": prefetch_factor} if num_workers else {}
-    iterator = iter(DataLoader(dataset, batch_size=2, **options))  # type: ignore[arg-type]
-    next(iterator)
-    expected = min(num_workers * prefetch_factor + 1, batches)
-    end = time.monotonic() + timeout
-    while dataset.loaded.sum() < 2 * expected and time.monotonic() < end:
-        time.sleep(0.05)
-    if num_workers:
-        time.sleep(0.3)  # workers that load further ahead than expected would go on here
-    return int(dataset.loaded.sum()) // 2
