@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from seglib.errors import TrainingError
-from seglib.optim import make_optimizer, make_scheduler, parameter_groups
+from seglib.optim import make_fused, make_optimizer, make_scheduler, parameter_groups
 from tests.support.helpers import TinyModel, check_message
 
 
@@ -192,3 +192,21 @@ def test_a_schedule_that_cannot_be_is_refused(name, steps, warmup):
     with pytest.raises(TrainingError) as caught:
         make_scheduler(make_optimizer(TinyModel()), name, steps, warmup)
     check_message(caught.value, f'"{name}"', str(steps), str(warmup), "constant, poly, cosine", "len(train_dataloader)")
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])
+def test_a_fused_optimizer_goes_on_where_it_was(name):
+    def trained(fused_after: int | None) -> torch.Tensor:
+        torch.manual_seed(0)
+        layer = nn.Linear(3, 2)
+        optimizer = make_optimizer(layer, name, lr=0.05)
+        for step in range(6):
+            if step == fused_after:
+                make_fused(optimizer)
+            optimizer.zero_grad()
+            layer(torch.ones(4, 3)).square().mean().backward()
+            optimizer.step()
+        return layer.weight.detach()
+
+    assert torch.allclose(trained(fused_after=3), trained(fused_after=None), atol=1e-6)
+    assert torch.allclose(trained(fused_after=0), trained(fused_after=None), atol=1e-6)

@@ -76,6 +76,7 @@ class RecordedStep:
 
     def _record(self, images: Tensor, masks: Tensor) -> None:
         """Record one step; nothing is computed yet, so no weight changes here."""
+        make_fused(self.optimizer)  # again: a state that was loaded since may say otherwise
         self.images, self.masks = images.clone(), masks.clone()
         groups = self.optimizer.param_groups
         rates = [group["lr"] for group in groups]
