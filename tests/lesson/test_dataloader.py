@@ -5,15 +5,21 @@ import warnings
 
 import numpy as np
 import pytest
+import torch
+from matplotlib.colors import to_hex
 from PIL import Image
+from torch.utils.data import DataLoader
 
 from seglib import CustomDataset
 from seglib.data.splits import Split
+from seglib.inference.palette import ORANGE, SKY_BLUE
 from seglib.lesson import show
 from seglib.lesson.common.small_dataset import near_twin, write_small
-from seglib.lesson.dataloader.figures import epoch_time_chart, leak_chart, workers_chart
-from seglib.lesson.dataloader.leaking_split import split_in_half, twins_of
-from seglib.lesson.dataloader.random_draws import RandomDraws
+from seglib.lesson.dataloader.exercises import check_notes_number
+from seglib.lesson.dataloader.figures import LEFT_OUT, epoch_time_chart, leak_chart, order_chart, workers_chart
+from seglib.lesson.dataloader.leaking_split import scores_of, split_in_half, twins_of
+from seglib.lesson.dataloader.random_draws import RandomDraws, give_own_generator
+from tests.support.exercise_answers import NONSENSE, STUBS, printed
 from tests.support.helpers import binary_mask, make_folders, photograph
 
 
@@ -89,3 +95,57 @@ def test_pictures_that_were_not_measured_have_no_dots():
     (dots,) = [line for line in axes.lines if len(line.get_xdata())]
     assert dots.get_ydata().tolist() == [0.4, 0.5]
     assert [text.get_text() for text in axes.texts] == ["0.45"]
+
+
+def own_draws(**arguments):
+    """The draws of the dataset's own generator in two epochs of ten items, with two workers."""
+    generator = torch.Generator().manual_seed(0)
+    loader = DataLoader(RandomDraws(10), batch_size=5, num_workers=2, generator=generator, **arguments)
+    return [[own.tolist() for own, _ in loader] for _ in range(2)]
+
+
+def test_without_a_cure_the_workers_repeat_each_other_and_themselves():
+    (first, second), (third, fourth) = own_draws()
+    assert first == second == third == fourth
+
+
+def test_with_generators_of_their_own_they_do_not_and_a_seed_repeats_all():
+    epochs = own_draws(worker_init_fn=give_own_generator)
+    batches = [tuple(batch) for epoch in epochs for batch in epoch]
+    assert len(set(batches)) == 4
+    assert own_draws(worker_init_fn=give_own_generator) == epochs
+
+
+def test_the_order_of_pictures_is_drawn_batch_by_batch():
+    figure = order_chart({"in order": [[0, 1, 2, 3, 4]] * 2, "shuffled": [[4, 2, 0, 1, 3], [1, 0, 3, 4, 2]]}, 2)
+    in_order, shuffled = figure.axes
+    assert [text.get_text() for text in in_order.texts] == list("0123401234")
+    assert [text.get_text() for text in shuffled.texts] == list("4201310342")
+    colours = [to_hex(patch.get_facecolor(), keep_alpha=False).upper() for patch in in_order.patches]
+    assert colours == [SKY_BLUE, SKY_BLUE, ORANGE, ORANGE, LEFT_OUT] * 2
+    show(order_chart({"one": [[0, 1]]}, 4), "one epoch of two pictures, which fill no batch of four")
+
+
+@pytest.mark.parametrize("answer", [(3 + 22 / 6) / 16, 0.417, 5 / 12])
+def test_the_number_of_the_notes_is_right_when_rounded_too(answer, capsys):
+    assert printed(check_notes_number, lambda: answer, capsys).startswith("Right. The loop gives 0.417")
+
+
+@pytest.mark.parametrize("answer", [*STUBS, *NONSENSE, lambda: 0.4])
+def test_no_other_number_is(answer, capsys):
+    assert printed(check_notes_number, answer, capsys).startswith("Not yet")
+
+
+def test_the_scores_of_a_record_are_sorted_by_arm():
+    record = {
+        "summary": {"clean": {"validation": {}}, "leak": {"validation": {}, "new scenes": {}}},
+        "runs": [
+            {"arm": "leak", "seed": 0, "validation": 0.8, "new scenes": 0.5},
+            {"arm": "clean", "seed": 0, "validation": 0.6},
+            {"arm": "leak", "seed": 1, "validation": 0.7, "new scenes": 0.4},
+        ],
+    }
+    assert scores_of(record) == {
+        "clean": {"validation": [0.6]},
+        "leak": {"validation": [0.8, 0.7], "new scenes": [0.5, 0.4]},
+    }

@@ -1,4 +1,4 @@
-"""The slider of 01_dataset; its exercise checks are in tests/lesson/common/test_exercises.py."""
+"""The slider of 01_dataset, and its check of a prediction; the others are in tests/lesson/common/test_exercises.py."""
 
 import io
 
@@ -7,7 +7,9 @@ import pytest
 from PIL import Image
 
 from seglib.data.dataset import CustomDataset
+from seglib.lesson.dataset.exercises import check_wrong_pairs
 from seglib.lesson.dataset.sample_slider import describe_mask_values, sample_slider
+from tests.support.exercise_answers import NONSENSE, STUBS, printed
 
 
 @pytest.fixture
@@ -91,3 +93,36 @@ def test_values_of_a_mask_are_described_by_name_where_they_have_one():
         describe_mask_values(labels, ["background", "apple"])
         == "mask: 0 (background) on 50.0 %, 1 (apple) on 25.0 %, 255 on 25.0 %"
     )
+
+
+def test_the_counted_number_of_wrong_pairs_is_right(capsys):
+    text = printed(check_wrong_pairs, lambda: 3, capsys)
+    assert text.startswith("Right.")
+    assert "2 with 3, 3 with 4, 4 with 5" in text
+
+
+@pytest.mark.parametrize(
+    ("answer", "hint"),
+    [
+        (0, "equally long"),
+        (2, "between the two gaps is shifted"),
+        (4, "no pair begins with 5"),
+        (5, "behind the second gap"),
+        (6, "beside image 6"),
+        (7, "before any gap"),
+        (8, "there are 7 pairs"),
+        (2.5, "yours is 2.5"),
+        (float("nan"), "yours is nan"),
+        ([3], "one number"),
+        ("3", "one number"),
+    ],
+)
+def test_each_wrong_number_gets_its_hint(answer, hint, capsys):
+    text = printed(check_wrong_pairs, lambda: answer, capsys)
+    assert text.startswith("Not yet:")
+    assert hint in text
+
+
+@pytest.mark.parametrize("answer", STUBS + NONSENSE)
+def test_no_stub_and_no_nonsense_is_accepted(answer, capsys):
+    assert printed(check_wrong_pairs, answer, capsys).startswith("Not yet:")

@@ -28,6 +28,12 @@ WRONG_ANSWERS: dict[tuple[str, str], list[tuple[str, str]]] = {
         ),
         ("def my_predict(outputs):\n    return torch.sigmoid(outputs[:, 0])", "these are probabilities"),
     ],
+    ("01_dataset", "wrong_pairs"): [
+        ("def my_wrong_pairs():\n    return 0", "equally long"),
+        ("def my_wrong_pairs():\n    return 2", "between the two gaps is shifted"),
+        ("def my_wrong_pairs():\n    return 5", "behind the second gap"),
+        ("def my_wrong_pairs():\n    return 7", "before any gap"),
+    ],
     ("01_dataset", "pair_by_stem"): [
         (
             "def pair(image_names, mask_names):\n    return list(zip(sorted(image_names), sorted(mask_names)))",
@@ -138,6 +144,14 @@ WRONG_ANSWERS: dict[tuple[str, str], list[tuple[str, str]]] = {
             "    return resize_labels(torch.from_numpy(np.array(mask)), size)",
             "a PIL image is wanted",
         ),
+    ],
+    ("03_dataloader", "notes_number"): [
+        ("def my_number():\n    return 0.5", "for batches of 4"),
+        ("def my_number():\n    return (3 + 22 / 6) / 32", "counts 8 for each batch"),
+        ("def my_number():\n    return (3 + 22 / 6) / 30", "divides by the 30 pictures"),
+        ("def my_number():\n    return (3 + 22 / 6) / 4", "mean of the batches' means"),
+        ("def my_number():\n    return 46 / 30", "mean over all pictures"),
+        ("def my_number():\n    return 6 / 16", "is not full"),
     ],
     ("03_dataloader", "batch_sizes"): [
         (

@@ -3,6 +3,7 @@
 import ast
 import html
 import inspect
+import linecache
 import re
 import textwrap
 from collections.abc import Mapping
@@ -158,7 +159,7 @@ def source_lines(thing: object) -> list[str]:
     if isinstance(thing, str) and "\n" in thing:
         return textwrap.dedent(thing).strip("\n").rstrip().split("\n")
     try:
-        source = textwrap.dedent(inspect.getsource(thing))  # type: ignore[arg-type]
+        source = textwrap.dedent(_source(thing))
     except (TypeError, OSError) as error:
         raise SegError(
             f"There is no source to show for {_name_or_text(thing)!r}.",
@@ -168,6 +169,21 @@ def source_lines(thing: object) -> list[str]:
     lines = source.rstrip().split("\n")
     hidden = _docstring_lines(source, lines)
     return [line for index, line in enumerate(lines) if index not in hidden]
+
+
+def _source(thing: object) -> str:
+    """`inspect.getsource`, and the source of a class that a cell of a notebook defines: its methods know the cell."""
+    try:
+        return inspect.getsource(thing)  # type: ignore[arg-type]
+    except (TypeError, OSError):
+        methods = [value for value in getattr(thing, "__dict__", {}).values() if inspect.isfunction(value)]
+        cell = linecache.getlines(methods[0].__code__.co_filename) if methods else []
+        nodes = ast.walk(ast.parse("".join(cell)))
+        name = getattr(thing, "__name__", "")
+        found = [node for node in nodes if isinstance(node, ast.ClassDef) and node.name == name]
+        if not found:
+            raise
+        return "".join(cell[found[0].lineno - 1 : found[0].end_lineno])
 
 
 def _name_or_text(thing: object) -> str:

@@ -1,10 +1,10 @@
-"""Owns the exercise checks of 03_dataloader: sizes of batches, a batch from pairs, a split by scene."""
+"""Owns the exercise checks of 03_dataloader: the notes' number, batches, a split by scene."""
 
 from typing import Any
 
 import torch
 
-from seglib.lesson.common.exercise import Attempt, NotYet, describe, exercise
+from seglib.lesson.common.exercise import Attempt, NotYet, describe, exercise, number
 
 
 @exercise
@@ -118,3 +118,38 @@ def _check_sides(train: list[str], validation: list[str], scenes: list[str]) -> 
 
 def _scene_of(stem: str) -> str:
     return stem.rpartition("_")[0]
+
+
+_LOSSES = torch.tensor([1.0] * 28 + [9.0] * 2)  # those of the lesson: one for each of 30 pictures
+_BATCH_SIZE = 8
+
+
+@exercise
+def check_notes_number(my_number: Attempt) -> str:
+    """Check `my_number()`: the notes' `total_loss / count` for the lesson's losses, in batches of 8."""
+    answer = my_number(given="nothing")
+    value = number(answer)
+    if value is None:
+        raise NotYet(f"one number is wanted; this is {describe(answer)}.")
+    means = [batch.mean().item() for batch in _LOSSES.split(_BATCH_SIZE)]
+    measured = sum(means) / (4 * len(means))
+    if abs(value - measured) < 0.005:
+        return f"The loop gives {measured:.3f}: four means, divided by 4 x 4. The losses have not changed."
+    for wrong, hint in _wrong_numbers(means).items():
+        if abs(value - wrong) < 0.005:
+            raise NotYet(hint)
+    raise NotYet(f"yours is {value:.4g}. Write down the means of the batches, add them up, and divide by `count`.")
+
+
+def _wrong_numbers(means: list[float]) -> dict[float, str]:
+    """Answers of typical mistakes, and what to say of each."""
+    total = sum(means)
+    of_four = _LOSSES.split(4)
+    return {
+        sum(batch.mean().item() for batch in of_four) / (4 * len(of_four)): "that is the number for batches of 4.",
+        total / (_BATCH_SIZE * len(means)): "that counts 8 for each batch, and `count += 4` has stayed as it was.",
+        total / len(_LOSSES): "that divides by the 30 pictures. `count` adds 4 for each batch, whatever is in it.",
+        total / len(means): "that is the mean of the batches' means. The notes divide by `count`.",
+        _LOSSES.mean().item(): "that is the mean over all pictures. The notes add up the means of the batches.",
+        (len(means) - 1 + (6 * 1 + 2 * 9) / 8) / (4 * len(means)): "the last batch is not full: it holds 6 pictures.",
+    }

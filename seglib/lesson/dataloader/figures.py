@@ -1,9 +1,10 @@
-"""Owns the charts of 03_dataloader: where the time of an epoch goes, what workers bring, IoU after a leaking split."""
+"""Owns the charts of 03_dataloader: the order of pictures, the time of an epoch, workers, IoU after a leaking split."""
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch, Rectangle
 
 from seglib.inference.palette import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY_BLUE, VERMILLION, YELLOW
 from seglib.lesson.common.figures import new_figure, styled
@@ -19,6 +20,7 @@ PART_COLOURS = {
     "backward": BLUE,
     "step": BLACK,
 }
+LEFT_OUT = "#DDDDDD"
 
 
 @styled
@@ -92,4 +94,33 @@ def leak_chart(scores: Mapping[str, Mapping[str, Sequence[float]]]) -> Figure:
     low, high = axes.get_ylim()
     axes.set(xlabel="trained on", ylabel="IoU (0 to 1)", xlim=(-0.5, len(scores) - 0.38), ylim=(low, high + 0.02))
     figure.legend(loc="outside upper center", ncols=len(kinds), frameon=False, title="IoU measured on")
+    return figure
+
+
+@styled
+def order_chart(panels: Mapping[str, Sequence[Sequence[int]]], batch_size: int) -> Figure:
+    """Draw which picture comes when: a panel for each loader, a row for each epoch, a colour for each batch.
+
+    Args:
+        panels: title -> for each epoch the numbers of the pictures, in their order; at least one epoch and one picture.
+        batch_size: pictures in a batch. Those behind the last full batch are grey: `drop_last=True` leaves them out.
+    """
+    rows = max(len(epochs) for epochs in panels.values())
+    figure, (row_of_axes,) = new_figure(1, len(panels), 8.0, 1.5 + 0.42 * rows)
+    for axes, (title, epochs) in zip(row_of_axes, panels.items(), strict=True):
+        for row, order in enumerate(epochs):
+            full = len(order) - len(order) % batch_size
+            for place, picture in enumerate(order):
+                colour = (SKY_BLUE, ORANGE)[place // batch_size % 2] if place < full else LEFT_OUT
+                axes.add_patch(Rectangle((place, row), 0.94, 0.9, facecolor=colour))
+                axes.text(place + 0.47, row + 0.47, str(picture), ha="center", va="center")
+        longest = max(len(order) for order in epochs)
+        axes.set(title=title, xlabel="place in the epoch, from 1", ylabel="epoch", xlim=(0, longest), ylim=(rows, 0))
+        axes.set_xticks([place + 0.47 for place in range(longest)], [str(place + 1) for place in range(longest)])
+        axes.set_yticks([row + 0.47 for row in range(rows)], [str(row + 1) for row in range(rows)])
+        axes.tick_params(length=0)
+        axes.spines[:].set_visible(False)
+    words = {"batch 1, 3, ...": SKY_BLUE, "batch 2, 4, ...": ORANGE, "left out by drop_last=True": LEFT_OUT}
+    handles = [Patch(facecolor=colour, label=label) for label, colour in words.items()]
+    figure.legend(handles=handles, loc="outside upper center", ncols=3, frameon=False)
     return figure

@@ -1,6 +1,7 @@
 """Owns the trainings of 03_dataloader on a clean split and on one that leaks, and their IoU."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -47,3 +48,11 @@ def score(model: nn.Module, dataset: CustomDataset, stems: Sequence[str]) -> flo
     batches = torch.utils.data.DataLoader(dataset.subset(stems), batch_size=8)
     device = next(model.parameters()).device
     return evaluate(model, batches, make_loss("bce"), device).iou
+
+
+def scores_of(record: Mapping[str, Any]) -> dict[str, dict[str, list[float]]]:
+    """The IoUs of a record of benchmarks/leak.py as `leak_chart` takes them: arm -> {where measured: one a seed}."""
+    scores: dict[str, dict[str, list[float]]] = {}
+    for arm, row in record["summary"].items():
+        scores[arm] = {where: [run[where] for run in record["runs"] if run["arm"] == arm] for where in row}
+    return scores

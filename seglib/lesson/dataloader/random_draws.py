@@ -1,8 +1,8 @@
-"""Owns a dataset of random numbers, to see what workers do to them. See 03_dataloader."""
+"""Owns a dataset of random numbers, to see what workers do to them, and the cure. See 03_dataloader."""
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, get_worker_info
 
 
 class RandomDraws(Dataset):
@@ -28,3 +28,18 @@ class RandomDraws(Dataset):
 
     def __getitem__(self, idx: int) -> tuple[int, int]:
         return int(self.rng.integers(1, 101)), int(torch.randint(1, 101, ()))
+
+
+def give_own_generator(worker_id: int) -> None:
+    """Give this worker's copy of the dataset a generator of its own in `dataset.rng`: a `worker_init_fn`.
+
+    Args:
+        worker_id: the worker's number, from 0. Its seed holds it already, and the number of the epoch's draw too.
+
+    Example:
+        >>> loader = torch.utils.data.DataLoader(RandomDraws(6), num_workers=2, worker_init_fn=give_own_generator)
+        >>> loader.worker_init_fn.__name__
+        'give_own_generator'
+    """
+    info = get_worker_info()
+    info.dataset.rng = np.random.default_rng(info.seed)

@@ -1,4 +1,4 @@
-"""Owns the exercise checks of 01_dataset: pairs by stem, labels counted, a mask as a tensor, pictures upright."""
+"""Owns the exercise checks of 01_dataset: pairs by position and stem, labels counted, a mask as a tensor, upright."""
 
 import itertools
 import tempfile
@@ -10,6 +10,34 @@ import torch
 from PIL import Image
 
 from seglib.lesson.common.exercise import Attempt, NotYet, describe, describe_error, exercise, number
+
+IMAGES_LEFT = ("0", "1", "2", "3", "4", "6", "7")  # the image of 5 is lost
+MASKS_LEFT = ("0", "1", "3", "4", "5", "6", "7")  # the mask of 2 is lost
+
+
+@exercise
+def check_wrong_pairs(my_wrong_pairs: Attempt) -> str:
+    """Check `my_wrong_pairs()`: how many pairs by position are wrong, after one mask and one image were lost."""
+    answer = my_wrong_pairs(given="nothing")
+    value = number(answer)
+    if value is None:
+        raise NotYet(f"one number is wanted; this is {describe(answer)}.")
+    pairs = list(zip(IMAGES_LEFT, MASKS_LEFT, strict=True))
+    wrong = [(image, mask) for image, mask in pairs if image != mask]
+    if value == len(wrong):
+        counted = ", ".join(f"{image} with {mask}" for image, mask in wrong)
+        return f"Counted: {counted}. These {len(wrong)} of {len(pairs)} are wrong, and zip is content."
+    hints: dict[float, str] = {
+        0: "the two lists are equally long, but that says nothing about what stands at one position.",
+        2: "a lost file does more than spoil one pair: each pair between the two gaps is shifted.",
+        4: "the image of 5 is lost, so no pair begins with 5. How many images are left between the two gaps?",
+        5: "that is right as long as the image of 5 is there. What happens to the shift behind the second gap?",
+        6: "write both lists side by side: which mask stands beside image 6?",
+        7: "the first two pairs stand before any gap. Are they wrong?",
+    }
+    raise NotYet(
+        hints.get(value) or f"yours is {value:g}, and there are {len(pairs)} pairs. Write both lists side by side."
+    )
 
 
 @exercise

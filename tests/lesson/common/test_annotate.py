@@ -1,3 +1,4 @@
+import linecache
 import re
 from html.parser import HTMLParser
 
@@ -298,7 +299,46 @@ def test_an_explanation_that_does_not_fit_its_source_is_an_error(explanations, w
     assert "Fix:" in str(caught.value)
 
 
-@pytest.mark.parametrize("thing", [len, 3, int])
+@pytest.mark.parametrize("thing", [len, 3, int, type("Bare", (), {}), "text"])
 def test_what_has_no_source_is_an_error(thing):
     with pytest.raises(SegError, match="no source"):
         annotate(thing, {"x": "**X.** Y."})
+
+
+CELL = """import os
+
+
+class Pairs:
+    def __init__(self, folder):
+        self.names = os.listdir(folder)
+
+    def __len__(self):
+        return len(self.names)
+
+
+other = 1
+"""
+
+
+@pytest.fixture
+def pairs():
+    """A class as a cell of a notebook defines it: in no file, its lines known to linecache alone."""
+    name = "<cell of a test>"
+    linecache.cache[name] = (len(CELL), None, CELL.splitlines(keepends=True), name)
+    namespace = {"__name__": "a_module_without_a_file"}
+    exec(compile(CELL, name, "exec"), namespace)
+    yield namespace["Pairs"]
+    del linecache.cache[name]
+
+
+def test_a_class_of_a_cell_is_shown_whole_and_alone(pairs):
+    text = repr(annotate(pairs, {"class Pairs": "**The class.** Pairs.", "return len": "**How many.** Names."}))
+    assert "  1  class Pairs:" in text
+    assert "  6          return len(self.names)" in text
+    assert "other = 1" not in text
+    assert "import os" not in text
+
+
+def test_a_fragment_that_the_cell_lacks_is_an_error(pairs):
+    with pytest.raises(SegError):
+        annotate(pairs, {"os.scandir": "**Names.** Of the files."})

@@ -10,13 +10,20 @@ import torch
 from PIL import Image, ImageOps
 
 from seglib.lesson.common.exercise import describe, describe_error, exercise, number
-from seglib.lesson.dataset.exercises import check_count_labels, check_mask_to_label, check_pair_by_stem, check_upright
+from seglib.lesson.dataset.exercises import (
+    check_count_labels,
+    check_mask_to_label,
+    check_pair_by_stem,
+    check_upright,
+    check_wrong_pairs,
+)
 from seglib.lesson.start_here.exercises import check_iou, check_predict_threshold
 
 CHECKS = [
     check_iou,
     check_mask_to_label,
     check_pair_by_stem,
+    check_wrong_pairs,
     check_predict_threshold,
     check_count_labels,
     check_upright,
