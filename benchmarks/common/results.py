@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common.machine import machine
+from benchmarks.common.machine import machine, machine_with_gpu
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -51,10 +51,19 @@ def write_record(
         path: of the file; its folder is made if it is not there.
         what: one sentence.
         figures: plain values. If they come from an older record, its "what" and "machine" are replaced.
-        hardware: the machine, if `machine()` does not say enough.
+        hardware: the machine; None: `machine()`, and the GPU's name where SEGLIB_DEVICE asks for a GPU.
         indent: of the JSON; None writes a long list of numbers on one line.
     """
-    record = {"what": what, "machine": dict(hardware or machine())}
+    record = {"what": what, "machine": dict(hardware or _machine_in_use())}
     record |= {key: value for key, value in figures.items() if key not in record}
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(record, indent=indent) + "\n", encoding="utf-8", newline="\n")
+
+
+def _machine_in_use() -> dict[str, Any]:
+    name = os.environ.get("SEGLIB_DEVICE", "cpu")
+    if not name.startswith("cuda"):
+        return machine()
+    import torch  # here: a record of a CPU need not wait for it
+
+    return machine_with_gpu(torch.device(name))

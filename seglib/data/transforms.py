@@ -16,6 +16,8 @@ from seglib.errors import ShapeError
 
 Size = tuple[int, int]  # (height, width) in pixels
 NOTES_SIZE: Size = (960, 1280)  # the notes' "1280x960"
+FOCUS = 1 / 3  # of the crops of enlarged pictures that are laid over an object
+PADDING = {tv_tensors.Mask: IGNORE_INDEX, "others": 0}  # where a crop reaches over the edge
 
 
 def image_transform(size: Size = NOTES_SIZE, portrait: bool = False) -> Callable:
@@ -81,7 +83,8 @@ def joint_transform(
         classes, portrait: as in `CustomDataset` and `image_transform`.
         as_bytes: image and mask stay uint8; `to_model_inputs` then makes of them what is said below.
         scale: instead of stretching, enlarge each picture by so much, in its own shape. Training pictures are then
-            crops of `size`; with train=False, whole pictures come out, each of its own size.
+            crops of `size`, a third of them laid over an object; with train=False, whole pictures come out, each of its
+            own size.
 
     Shape:
         In: image uint8 (3, H, W), mask uint8 (H, W), both tv_tensors.
@@ -90,11 +93,12 @@ def joint_transform(
     """
     check_size(size, portrait)
     scales = (0.7, 1.5) if train else (1.0, 1.0)
-    steps: list[Callable] = [functools.partial(_rescale, size=size, scales=scales, enlarge=scale)]
+    resize = _enlarged_crop if train and scale is not None else _rescale
+    steps: list[Callable] = [functools.partial(resize, size=size, scales=scales, enlarge=scale)]
     if train:
         steps += [
             v2.ColorJitter(brightness=0.3, contrast=0.3, saturation=0.3),  # hue would cost more than these three
-            v2.RandomCrop(size, pad_if_needed=True, fill={tv_tensors.Mask: IGNORE_INDEX, "others": 0}),
+            v2.RandomCrop(size, pad_if_needed=True, fill=PADDING),
             v2.RandomHorizontalFlip(),
         ]
     dtypes = {tv_tensors.Image: torch.float32, tv_tensors.Mask: torch.float32 if classes is None else torch.int64}
@@ -110,13 +114,59 @@ def _rescale(
 
     By hand, for v2.ScaleJitter takes (width, height) for the size.
     """
-    low, high = scales
-    factor = low + (high - low) * torch.rand(()).item() if low < high else low
+    factor = _random_factor(scales)
     height, width = size
     if enlarge is not None:
         height, width = scaled_size((image.shape[-2], image.shape[-1]), enlarge)
     new = scaled_size((height, width), factor)
     return v2.functional.resize(image, list(new)), tv_tensors.Mask(resize_labels(mask, new))
+
+
+def _random_factor(scales: tuple[float, float]) -> float:
+    low, high = scales
+    return low + (high - low) * torch.rand(()).item() if low < high else low
+
+
+def _enlarged_crop(
+    image: Tensor, mask: Tensor, size: Size, scales: tuple[float, float], enlarge: float
+) -> tuple[Tensor, Tensor]:
+    """Cut the same random piece out of both, and enlarge it to `size`: by `enlarge`, times one random scale.
+
+    To enlarge the whole picture and to cut then would give the same, and cost many times as much.
+    """
+    factor = enlarge * _random_factor(scales)
+    piece = (max(1, round(size[0] / factor)), max(1, round(size[1] / factor)))
+    box = _box_over_object(mask, piece) if torch.rand(()) < FOCUS else None
+    if box:
+        image, mask = v2.functional.crop(image, *box), v2.functional.crop(mask, *box)
+    else:
+        image, mask = v2.RandomCrop(piece, pad_if_needed=True, fill=PADDING)(image, mask)
+    return v2.functional.resize(image, list(size)), tv_tensors.Mask(resize_labels(mask, size))
+
+
+def _box_over_object(mask: Tensor, piece: Size) -> tuple[int, int, int, int] | None:
+    """Top, left, height and width of a piece that has a random pixel of an object at a random place in it.
+
+    Of which class the pixel is, is drawn among those in the picture but the background, so that small and rare ones
+    are seen too. nnU-Net (Isensee et al. 2021) does so for a third of its pieces. None if there is no object, or if
+    the piece does not fit into the picture.
+    """
+    present = mask.unique()
+    present = present[(present != 0) & (present != IGNORE_INDEX)]
+    if not len(present) or piece[0] > mask.shape[-2] or piece[1] > mask.shape[-1]:
+        return None
+    label = present[torch.randint(len(present), ())]
+    pixels = (mask == label).nonzero()  # (number, 2): row and column
+    row, column = pixels[torch.randint(len(pixels), ())].tolist()
+    top = _start_around(row, piece[0], mask.shape[-2])
+    left = _start_around(column, piece[1], mask.shape[-1])
+    return top, left, *piece
+
+
+def _start_around(pixel: int, length: int, whole: int) -> int:
+    """Where a piece of `length` begins that has a pixel at a random place in it, and stays inside the `whole`."""
+    start = pixel - int(torch.randint(length, ()))
+    return min(max(0, start), whole - length)
 
 
 def scaled_size(size: Size, scale: float) -> Size:

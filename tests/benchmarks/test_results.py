@@ -2,6 +2,8 @@
 
 import os
 
+import torch
+
 from benchmarks.ceiling import SIZES
 from benchmarks.common.machine import machine
 from benchmarks.common.recorded_ceiling import ceiling_at
@@ -22,6 +24,13 @@ def test_a_record_that_goes_on_names_the_machine_of_today(tmp_path):
     write_record(path, "how round wheels are", read_record(path) | {"runs": [1, 2]})
     assert read_record(path)["machine"] == machine()
     assert read_record(path)["runs"] == [1, 2]
+
+
+def test_a_record_of_trainings_on_a_gpu_names_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("SEGLIB_DEVICE", "cuda")
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: f"the card of {device}")
+    write_record(tmp_path / "wheels.json", "how round wheels are", {})
+    assert read_record(tmp_path / "wheels.json")["machine"] == {**machine(), "gpu": "the card of cuda"}
 
 
 def test_each_benchmark_stores_in_the_folder_that_the_lessons_read():

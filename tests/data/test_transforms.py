@@ -429,3 +429,62 @@ def test_with_a_scale_pictures_keep_their_shape_and_training_sees_crops_of_them(
         assert set(mask.unique().tolist()) <= {0.0, 1.0, 255.0}
     # At scale 0.5 the picture is smaller than the crop: the rest is ignored. At 2 it never is.
     assert (255.0 in mask) == (scale == 0.5)
+
+
+def crops_of(picture, labels, number=300, **arguments):
+    """Training crops of a picture that shows its labels: (number, 3, H, W) bytes and (number, H, W) labels."""
+    transform = joint_transform((32, 40), train=True, classes=CLASSES, as_bytes=True, **arguments)
+    crops = [transform(*tv_pair(picture, labels)) for _ in range(number)]
+    return torch.stack([image for image, _ in crops]), torch.stack([mask for _, mask in crops])
+
+
+def test_a_third_of_the_crops_of_enlarged_pictures_lies_over_an_object_and_rare_classes_get_their_share():
+    labels = np.zeros((400, 500), np.uint8)
+    labels[50:60, 50:60] = 1  # small
+    labels[200:390, 300:490] = 2  # large
+    labels[0] = 255
+    torch.manual_seed(0)
+    _, masks = crops_of(Image.new("RGB", (500, 400)), labels, scale=2.0)
+    small, large = ((masks == label).flatten(1).any(1).float().mean().item() for label in (1, 2))
+    assert 1 / 6 - 0.06 < small < 1 / 6 + 0.08  # half of a third; by chance alone it would be 0.4 %
+    assert large > 1 / 6 + 0.08  # by chance about 0.2
+
+
+@pytest.mark.parametrize("scale", [1.0, 2.5])
+def test_image_and_mask_of_an_enlarged_crop_show_the_same_place(scale):
+    labels = label_map(1, (120, 160), [0, 1, 2, 3]).repeat(8, 0).repeat(8, 1)[:120, :160]
+    picture = Image.fromarray((labels * 80).astype(np.uint8)).convert("RGB")
+    torch.manual_seed(0)
+    images, masks = crops_of(picture, labels, 40, scale=scale)
+    order = [images[:, 0][masks == label].float().mean() for label in range(4)]
+    assert order == sorted(order)
+    assert order[0] < 20
+    assert order[3] - order[0] > 100
+    for image, mask in zip(images, masks, strict=True):  # in each crop: brighter where the label is higher
+        for low, high in ((0, 1), (1, 2), (2, 3)):
+            if (mask == low).sum() > 50 and (mask == high).sum() > 50:
+                assert image[0][mask == low].float().median() < image[0][mask == high].float().median()
+
+
+@pytest.mark.parametrize("value", [0, 255])
+def test_a_picture_without_an_object_gives_crops_too(value):
+    torch.manual_seed(0)
+    _, masks = crops_of(photograph(0, 120, 160), np.full((120, 160), value, np.uint8), 20, scale=1.0)
+    assert masks.unique().tolist() == [value]
+
+
+def test_an_enlarged_crop_is_enlarged_by_the_scale():
+    """A grid of lines 10 pixels apart: at scale 3, times 0.7 to 1.5, they lie 21 to 45 apart."""
+    labels = np.zeros((200, 200), np.uint8)
+    labels[::10] = 1
+    transform = joint_transform((240, 320), train=True, classes=CLASSES, as_bytes=True, scale=3.0)
+    apart = []
+    torch.manual_seed(0)
+    for _ in range(40):
+        _, mask = transform(*tv_pair(Image.new("RGB", (200, 200)), labels))
+        column = (mask[:, 100] == 1).numpy().astype(int)
+        starts = np.flatnonzero(np.diff(column) == 1)
+        if len(starts) > 1:
+            apart.append(np.diff(starts).mean())
+    assert 20 < min(apart) < 26
+    assert 38 < max(apart) < 47
