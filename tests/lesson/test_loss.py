@@ -1,4 +1,4 @@
-"""What 05_loss brings along: charts, slider, exercise checks, and what benchmarks/losses.py sums up."""
+"""What 05_loss brings along: charts, slider, cures, exercise checks, and what its two benchmarks sum up."""
 
 import io
 import math
@@ -7,16 +7,19 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmarks import losses
+from benchmarks import imbalance, losses
 from seglib.lesson import show
 from seglib.lesson.common.short_training import MISTAKES
 from seglib.lesson.loss import figures
-from seglib.lesson.loss.exercises import check_dice_loss, check_known_pixels
+from seglib.lesson.loss.cures import CURES, focal, fruit_share, start_at_share, weighted_bce
+from seglib.lesson.loss.exercises import check_best_guess, check_dice_loss, check_known_pixels
 from seglib.lesson.loss.loss_slider import loss_slider
+from seglib.losses import make_loss
 from tests.support.exercise_answers import NONSENSE, STUBS, printed
+from tests.support.helpers import TinyModel
 
 ALT = "a figure of made up numbers, for a test"
-CHECKS = [check_dice_loss, check_known_pixels]
+CHECKS = [check_best_guess, check_dice_loss, check_known_pixels]
 
 
 # One pixel
@@ -93,6 +96,58 @@ def test_the_losses_are_judged_at_their_best_choice_and_mistakes_come_last():
     show(figures.loss_dots(scores), ALT)
 
 
+# Cures
+
+
+def test_the_cures_by_hand():
+    logits = torch.tensor([[[[1.0, -2.0, 0.5]]]])
+    masks = torch.tensor([[[[1.0, 1.0, 0.0]]]])
+    p = logits.sigmoid()
+    bce = -(masks * p.log() + (1 - masks) * (1 - p).log())
+    assert weighted_bce(3.0)(logits, masks).item() == pytest.approx((bce * (1 + 2 * masks)).mean().item())
+    missing = torch.where(masks == 1, 1 - p, p)
+    assert focal()(logits, masks).item() == pytest.approx((bce * missing**2).mean().item())
+    quarter = torch.where(masks == 1, 0.25, 0.75)
+    assert focal(0.25)(logits, masks).item() == pytest.approx((bce * missing**2 * quarter).mean().item())
+    assert all(cure.threshold == 0.0 for cure in CURES.values())
+
+
+def test_a_model_begins_at_the_share_of_fruit():
+    masks = torch.zeros(2, 1, 4, 5)
+    masks[0, 0, 0] = 1.0
+    share = fruit_share([(None, mask) for mask in masks])
+    assert share == 5 / 40
+    model = TinyModel()
+    model.classifier = torch.nn.ModuleList([torch.nn.Identity()] * 4 + [torch.nn.Conv2d(2, 1, 1)])
+    start_at_share(model, share)
+    assert model.classifier[4].bias.sigmoid().item() == pytest.approx(share)
+
+
+def test_the_cures_are_judged_at_their_best_choice():
+    runs = []
+    for loss in CURES:
+        for schedule in imbalance.SCHEDULES:
+            for lr in imbalance.LEARNING_RATES:
+                for seed in imbalance.SEEDS:
+                    iou = 0.5 + 0.1 * (lr == 3e-3) + 0.1 * (schedule == "poly") + seed / 100 + 0.05 * (loss == "focal")
+                    row = {"loss": loss, "schedule": schedule, "lr": lr, "seed": seed}
+                    marks = [{"epoch": epoch, "iou": iou, "loss": 0.3, "drawn": 0.2} for epoch in (0, 12)]
+                    runs.append(row | {"iou": iou, "precision": 0.5, "recall": 0.7, "marks": marks})
+    summary = imbalance.summary(runs)
+    assert list(summary["best"]) == list(CURES)
+    assert len(summary["table"]) == len(CURES) * 6
+    best = summary["best"]["focal"]
+    assert (best["schedule"], best["lr"], best["edge"]) == ("poly", 3e-3, False)
+    assert (best["iou"], best["iou_spread"]) == (0.76, 0.01)
+    assert [mark["epoch"] for mark in best["marks"]] == [0, 12]
+    assert imbalance.summary(runs[:-1])["best"].keys() == CURES.keys() - {"dice"}
+    record = {"runs": runs, **summary}
+    assert figures.row_of_choice(record, "bce", "constant", 1e-3)["iou"] == 0.51
+    assert len(figures.runs_of_choice(record, "bce", "constant", 1e-3)) == 3
+    show(figures.cure_dots(record), ALT)
+    show(figures.start_curves(record, ["bce", "bce, bias set"], "poly", 3e-3), ALT)
+
+
 # Charts
 
 
@@ -115,7 +170,7 @@ def soft_dice(probabilities, masks):
     return 1 - (2 * shared + 1) / (probabilities.sum() + masks.sum() + 1)
 
 
-RIGHT = [(check_known_pixels, known_pixels), (check_dice_loss, soft_dice)]
+RIGHT = [(check_known_pixels, known_pixels), (check_dice_loss, soft_dice), (check_best_guess, lambda: 0.25)]
 
 
 @pytest.mark.parametrize(("check", "answer"), RIGHT)
@@ -144,6 +199,9 @@ def test_a_stub_is_not_right(check, stub, capsys):
         (lambda o, m: (((o - m) ** 2) * (m != 255)).sum(), "the number of pixels"),
         (lambda o, m: ((o - m)[m != 255] ** 2).mean(), "0 / 0 is NaN"),
         (lambda o, m: known_pixels(o, m).item(), "no gradient"),
+        (lambda o, m: known_pixels(o, m).detach(), "no gradient"),
+        (lambda o, m: known_pixels(o, m) if (m != 255).any() else 0, "no gradient"),
+        (lambda o, m: (((o - m) ** 2 * (m != 255)).sum() / (m != 255).sum()).nan_to_num(), "its gradient is NaN"),
         (lambda o, m: (o - m) ** 2, "one number"),
     ],
 )
@@ -166,3 +224,29 @@ def test_hints_on_known_pixels(answer, hint, capsys):
 )
 def test_hints_on_dice(answer, hint, capsys):
     assert hint in printed(check_dice_loss, answer, capsys)
+
+
+@pytest.mark.parametrize(
+    ("answer", "hint"),
+    [
+        (0.1, "without pos_weight"),
+        (0.3, "a share of all weights"),
+        (0.5, "pos_weight 9"),
+        (1 / 3, "30 of how many"),
+        (30 / 130, "not 30 and 100"),
+        (0.75, "the share of the background"),
+        (25, "between 0 and 1"),
+        ([0.25, 0.75], "one number is wanted"),
+        (0.42, "is not it"),
+    ],
+)
+def test_hints_on_the_best_guess(answer, hint, capsys):
+    assert hint in printed(check_best_guess, lambda: answer, capsys)
+
+
+def test_the_best_guess_is_where_weighted_bce_is_smallest():
+    masks = (torch.arange(100) < 10).float().view(1, 1, 10, 10)
+    levels = torch.linspace(0.01, 0.99, 99)
+    for criterion, wanted in ((make_loss("bce"), 0.1), (weighted_bce(9.0), 0.5), (weighted_bce(3.0), 0.25)):
+        costs = [criterion(torch.full_like(masks, torch.logit(level).item()), masks).item() for level in levels]
+        assert levels[costs.index(min(costs))].item() == pytest.approx(wanted)

@@ -6,6 +6,8 @@ import torch
 from PIL import Image
 
 from seglib.data.dataset import CustomDataset
+from seglib.data.normalization import normalize
+from seglib.lesson.transforms.exercises import check_black_twice
 from seglib.lesson.transforms.transform_widget import (
     COLOR_TRANSFORMS,
     GEOMETRIC_TRANSFORMS,
@@ -14,6 +16,7 @@ from seglib.lesson.transforms.transform_widget import (
     transform_pair,
     transform_widget,
 )
+from tests.support.exercise_answers import NONSENSE, STUBS, printed
 
 
 @pytest.fixture
@@ -99,3 +102,48 @@ def test_plain_text_is_one_short_line_that_never_changes(dataset):
     widget = transform_widget(dataset)
     assert repr(widget) == "TransformWidget(fruit_0.jpg, 8 changes)"
     assert widget._repr_mimebundle_()["text/plain"] == repr(widget)
+
+
+def test_the_right_number_is_that_of_normalize(capsys):
+    twice = normalize(normalize(torch.zeros(3, 1, 1)))[0].item()
+    assert printed(check_black_twice, lambda: twice, capsys).startswith("Right.")
+
+
+@pytest.mark.parametrize("answer", [-11.37, -11.36, -11.38, torch.tensor(-11.366), (-2.12 - 0.485) / 0.229])
+def test_rounding_on_the_way_is_allowed(answer, capsys):
+    assert "= -11.37" in printed(check_black_twice, lambda: answer, capsys)
+
+
+@pytest.mark.parametrize(
+    ("answer", "hint"),
+    [
+        (-2.12, "normalised once"),
+        (-4.24, "twice the first result"),
+        (-9.25, "also subtracts the mean"),
+        (-2.6, "then also divides"),
+        (-9.73, "the order is turned round"),
+        (0, "as it was"),
+        (11.37, "the sign is not"),
+        (-11.12, "that is green"),
+        (-9.82, "that is blue"),
+        (-11.0, "-11.00 is not it"),
+        (float("nan"), "nan is not it"),
+        ([-11.37], "one number"),
+        ("-11.37", "one number"),
+    ],
+)
+def test_each_wrong_number_gets_its_hint(answer, hint, capsys):
+    text = printed(check_black_twice, lambda: answer, capsys)
+    assert text.startswith("Not yet:")
+    assert hint in text
+
+
+@pytest.mark.parametrize("answer", STUBS + NONSENSE)
+def test_no_stub_and_no_nonsense_is_accepted(answer, capsys):
+    assert printed(check_black_twice, answer, capsys).startswith("Not yet:")
+
+
+def test_fruit_comes_out_blue_on_yellow_fruit_too():
+    yellow = torch.tensor([240, 228, 66], dtype=torch.uint8).view(3, 1, 1).expand(3, 20, 20)
+    red, _, blue = overlay_ignored(yellow, torch.ones(20, 20, dtype=torch.uint8))[10, 10].tolist()
+    assert blue > red + 50

@@ -19,6 +19,13 @@ WRONG_ANSWERS: dict[tuple[str, str], list[tuple[str, str]]] = {
             "the union is 0",
         ),
     ],
+    ("00_start_here", "larger_squares"): [
+        ("def my_larger_squares():\n    return 1 / 3", "that of the small squares"),
+        ("def my_larger_squares():\n    return 56 / 64", "you divide by one square"),
+        ("def my_larger_squares():\n    return 56 / 128", "counts the shared cells twice"),
+        ("def my_larger_squares():\n    return 49 / 79", "both directions"),
+        ("def my_larger_squares():\n    return 56", "this is the intersection"),
+    ],
     ("00_start_here", "predict_threshold"): [
         ("def my_predict(outputs):\n    return (outputs[:, 0] > 0.5).long()", "logit 0.3 is left out"),
         ("def my_predict(outputs):\n    return (outputs > 0).long()", "the channel is still there"),
@@ -90,6 +97,16 @@ WRONG_ANSWERS: dict[tuple[str, str], list[tuple[str, str]]] = {
             "    return ImageOps.exif_transpose(Image.open(path))",
             "in mode L",
         ),
+    ],
+    ("02_transforms", "black_twice"): [
+        ("def my_black():\n    return (0 - 0.485) / 0.229", "normalised once"),
+        ("def my_black():\n    return 2 * (0 - 0.485) / 0.229", "twice the first result"),
+        ("def my_black():\n    return (0 - 0.485) / 0.229 / 0.229", "also subtracts the mean"),
+        ("def my_black():\n    return (0 - 0.485) / 0.229 - 0.485", "then also divides"),
+        ("def my_black():\n    return -9.73", "the order is turned round"),
+        ("def my_black():\n    return 11.37", "the sign is not"),
+        ("def my_black():\n    return -11.12", "that is green"),
+        ("def my_black():\n    return -9.82", "that is blue"),
     ],
     ("02_transforms", "denormalize"): [
         ("def my_denormalize(image):\n    return image * std + mean", "mean.view(3, 1, 1)"),
@@ -306,6 +323,18 @@ WRONG_ANSWERS: dict[tuple[str, str], list[tuple[str, str]]] = {
         ),
     ],
     ("05_loss", "known_pixels"): [
+        (
+            "def my_loss(outputs, masks):\n"
+            "    known = masks != 255\n"
+            "    return ((outputs - masks)[known] ** 2).mean() if known.any() else 0",
+            "no gradient leads back",
+        ),
+        (
+            "def my_loss(outputs, masks):\n"
+            "    known = masks != 255\n"
+            "    return torch.nan_to_num(((outputs - masks) ** 2 * known).sum() / known.sum())",
+            "its gradient is NaN",
+        ),
         ("def my_loss(outputs, masks):\n    return ((outputs - masks) ** 2).mean()", "255 is taken for a number"),
         (
             "def my_loss(outputs, masks):\n"
@@ -327,6 +356,13 @@ WRONG_ANSWERS: dict[tuple[str, str], list[tuple[str, str]]] = {
             "    return (((outputs - masks) ** 2)[known].sum() / known.sum().clamp(min=1)).item()",
             "no gradient leads back",
         ),
+    ],
+    ("05_loss", "best_guess"): [
+        ("def my_guess():\n    return 0.1", "without pos_weight"),
+        ("def my_guess():\n    return 3 * 0.1", "a share of all weights"),
+        ("def my_guess():\n    return 30 / 90", "30 of how many"),
+        ("def my_guess():\n    return 30 / (30 + 100)", "not 30 and 100"),
+        ("def my_guess():\n    return 1 - 0.25", "the share of the background"),
     ],
     ("05_loss", "dice_loss"): [
         (

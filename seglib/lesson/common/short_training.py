@@ -1,11 +1,11 @@
-"""Owns the short trainings of 05_loss, 06_optimizer and 13_your_own_data.
+"""Owns the short trainings of 02_transforms, 05_loss, 06_optimizer and 13_your_own_data.
 
 Any loss, optimizer and learning rate, from the same weights, measured on the way.
 """
 
 import copy
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -90,7 +90,14 @@ def _decoded(pictures: CustomDataset) -> Pairs:
 
 
 def train_recipe(
-    train: Pairs, validation: Pairs, recipe: Recipe, epochs: int = EPOCHS, marks: Collection[int] = ()
+    train: Pairs,
+    validation: Pairs,
+    recipe: Recipe,
+    epochs: int = EPOCHS,
+    marks: Collection[int] = (),
+    *,
+    criterion: Loss | None = None,
+    prepare: Callable[[nn.Module], None] | None = None,
 ) -> RecipeRun:
     """Train from the bundled weights, without augmentation, in batches of 4; measure after the epochs in `marks`.
 
@@ -98,16 +105,21 @@ def train_recipe(
         train, validation: of `small_pairs`.
         recipe: everything that may differ. Weights, pictures and their order follow from its seed.
         epochs: how often each picture is shown.
-        marks: after which epochs to measure, counted from 1; always after the last.
+        marks: after which epochs to measure, counted from 1; 0 is before the first step. Always after the last.
+        criterion: a loss for one object, to train with instead of the recipe's.
+        prepare: changes the model before its first step.
 
     Returns:
-        The model, and for each mark its epoch, training loss, `iou` at the loss's own threshold, `iou_at` each of
-        `THRESHOLDS`, and `moved`, as `distances` gives it.
+        The model, and for each mark its epoch, training loss (None before the first step), `iou` at the loss's own
+        threshold, `iou_at` each of `THRESHOLDS`, and `moved`, as `distances` gives it. For one object, also the loss
+        on the validation pictures, and `drawn`, the share of their pixels that is called object.
     """
     seed_everything(recipe.seed)
     device = pick_device()
     model = build_deeplab(num_classes=2 if recipe.loss == "cross_entropy" else 1, verbose=False).to(device)
-    criterion = MISTAKES.get(recipe.loss) or make_loss(recipe.loss)
+    if prepare:
+        prepare(model)
+    criterion = criterion or MISTAKES.get(recipe.loss) or make_loss(recipe.loss)
     if recipe.loss == "cross_entropy":
         train = [(image, mask[0].long()) for image, mask in train]  # masks (H, W)
     train_dataloader, _ = make_loaders(train, validation, batch_size=4, seed=recipe.seed)
@@ -116,17 +128,28 @@ def train_recipe(
     scheduler = make_scheduler(optimizer, recipe.schedule, epochs * len(train_dataloader), warmup)
     start = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
     run = RecipeRun(model, criterion)
+    if 0 in marks:
+        run.marks.append(_mark(run, validation, 0, None) | {"moved": distances(model, start)})
     for epoch in range(1, epochs + 1):
         begin = time.perf_counter()
         loss = train_one_epoch(model, train_dataloader, criterion, optimizer, device, scheduler=scheduler)
         run.seconds += time.perf_counter() - begin
         if epoch in marks or epoch == epochs:
-            outputs, masks = raw_outputs(model, validation)
-            mark: dict[str, Any] = {"epoch": epoch, "train_loss": round(loss, 5)}
-            mark["iou"] = round(iou_at(outputs, masks, criterion.threshold or 0.0), 4)
-            mark["iou_at"] = {str(at): round(iou_at(outputs, masks, at), 4) for at in THRESHOLDS}
-            run.marks.append(mark | {"moved": distances(model, start)})
+            run.marks.append(_mark(run, validation, epoch, loss) | {"moved": distances(model, start)})
     return run
+
+
+def _mark(run: RecipeRun, validation: Pairs, epoch: int, train_loss: float | None) -> dict[str, Any]:
+    """What is measured on the validation pictures after an epoch."""
+    criterion = run.criterion
+    outputs, masks = raw_outputs(run.model, validation)  # (N, H, W) each
+    mark: dict[str, Any] = {"epoch": epoch, "train_loss": None if train_loss is None else round(train_loss, 5)}
+    mark["iou"] = round(iou_at(outputs, masks, criterion.threshold or 0.0), 4)
+    mark["iou_at"] = {str(at): round(iou_at(outputs, masks, at), 4) for at in THRESHOLDS}
+    if criterion.threshold is not None:
+        mark["loss"] = round(criterion(outputs[:, None], masks[:, None].float()).item(), 5)
+        mark["drawn"] = round((outputs > criterion.threshold).float().mean().item(), 4)
+    return mark
 
 
 def train_longer(run: RecipeRun, train: Pairs, criterion: Loss, epochs: int = 2, lr: float = 1e-3) -> nn.Module:

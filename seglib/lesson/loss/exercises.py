@@ -1,4 +1,4 @@
-"""Owns the exercise checks of 05_loss: a loss that ignores 255, and Dice as a loss."""
+"""Owns the exercise checks of 05_loss: a loss that ignores 255, Dice, and what pos_weight makes of a guess."""
 
 from collections.abc import Iterable
 
@@ -40,7 +40,7 @@ def check_known_pixels(my_loss: Attempt) -> str:
         ]
         if not known.any():
             typical.append((float("nan"), "no pixel counts, and 0 / 0 is NaN. One NaN ends a training: give back 0."))
-        _check_loss(result, moving, sum_of_known / count, typical, given=given, needs_gradient=bool(known.any()))
+        _check_loss(result, moving, sum_of_known / count, typical, given=given)
     return "The pixels that count, divided by their number, and 0 where there is none."
 
 
@@ -85,6 +85,29 @@ def check_dice_loss(my_dice_loss: Attempt) -> str:
     return "Twice the shared part, divided by the sum of both, taken from 1."
 
 
+@exercise
+def check_best_guess(my_guess: Attempt) -> str:
+    """Check `my_guess()`: the best single probability for all pixels, one tenth of them fruit, with pos_weight 3."""
+    result = my_guess(given="nothing")
+    value = number(result)
+    if value is None:
+        raise NotYet(f"one number is wanted; this is {describe(result)}.")
+    if value > 1 or value < 0:
+        raise NotYet(f"a probability lies between 0 and 1, and yours is {value:g}.")
+    typical = (
+        (0.1, "this is the share of fruit, the best guess without pos_weight. Three times the weight moves it."),
+        (0.3, "the weight of fruit is 3 times 10. But it is a share of all weights: the background has its 90 still."),
+        (0.5, "this is the best guess with pos_weight 9, where both sides weigh the same."),
+        (1 / 3, "you compare fruit with background, 30 to 90. The share is fruit among both: 30 of how many?"),
+        (3 / 13, "with 3 for each fruit the weights are 30 and 90, not 30 and 100."),
+        (0.75, "this is the share of the background. How sure of fruit should the guess be?"),
+    )
+    if not abs(value - 0.25) < 0.005:
+        hint = next((words for wrong, words in typical if abs(value - wrong) < 0.005), None)
+        raise NotYet(hint or f"{value:g} is not it. How much do all pixels of fruit weigh, and how much all others?")
+    return "30 of 120: fruit's share of all weights. So pos_weight changes what a probability means."
+
+
 def _check_loss(
     result: object,
     outputs: Tensor,
@@ -92,14 +115,19 @@ def _check_loss(
     typical: Iterable[tuple[float, str]],
     *,
     given: str,
-    needs_gradient: bool = True,
 ) -> None:
-    """Raise the hint for a value that is wrong, or right and without a gradient to `outputs`."""
+    """Raise the hint for a value that is wrong, or right and without a gradient to `outputs`, or with NaN in it."""
     value = number(result.detach() if isinstance(result, Tensor) else result)
     if value is None:
         raise NotYet(f"a loss is one number; this is {describe(result)}. Sum or average over all dimensions.")
     if not close(value, wanted):
         hint = next((hint for wrong, hint in typical if close(value, wrong)), None)
         raise NotYet(hint or f"given {given} the loss is {wanted:.4f}, and yours is {value:.4f}.")
-    if needs_gradient and not (isinstance(result, Tensor) and result.requires_grad):
-        raise NotYet("the value is right and no gradient leads back to the outputs: leave out .item() and .detach().")
+    if not (isinstance(result, Tensor) and result.requires_grad):
+        raise NotYet(
+            f"given {given} the value is right and no gradient leads back to the outputs: leave out .item() and "
+            ".detach(), and give back a tensor, not a plain number."
+        )
+    (gradient,) = torch.autograd.grad(result, outputs, allow_unused=True)
+    if gradient is not None and not gradient.isfinite().all():
+        raise NotYet(f"given {given} the value is right, but its gradient is NaN: divide by something that is never 0.")

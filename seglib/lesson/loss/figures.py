@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from seglib.inference.palette import BLACK, BLUE, GREEN, VERMILLION
+from seglib.inference.palette import BLACK, BLUE, GREEN, ORANGE, VERMILLION
 from seglib.lesson.common.figures import new_figure, styled
 from seglib.losses import make_loss
 
@@ -20,6 +20,11 @@ LOSS_LINES = {
     "dice": {"color": GREEN, "linewidth": 2.0},
 }
 TRUTHS = {1.0: "fruit", 0.0: "background"}
+# What each loss is for one pixel: x its output, p the sigmoid of x. Of two classes, the background's logit is 0.
+FORMULAS = {
+    1.0: {"mse": "$(x-1)^2$", "bce": r"$-\log p$", "cross_entropy": r"$-\log p$", "dice": r"$1-(2p+1)\,/\,(p+2)$"},
+    0.0: {"mse": "$x^2$", "bce": r"$-\log(1-p)$", "cross_entropy": r"$-\log(1-p)$", "dice": r"$1-1\,/\,(p+1)$"},
+}
 OWN_THRESHOLD = "its own threshold"
 OTHER_THRESHOLD = "the other's (MSE at 0, the rest at 0.5)"
 
@@ -61,18 +66,20 @@ def one_pixel_curves(target: float = 1.0, at: float | None = None) -> Figure:
         target: 1.0 for a pixel of fruit, 0.0 for one of background.
         at: an output to mark on every curve.
     """
-    figure, (axes,) = new_figure(1, 2, 8.0, 3.7)
+    figure, (axes,) = new_figure(1, 2, 8.0, 4.1)
     for name, style in LOSS_LINES.items():
+        label = f"{name}:  {FORMULAS[target][name]}"
         outputs, *curves = _curve(name, target)
         for panel, values in zip(axes, curves, strict=True):
-            panel.plot(outputs, values, label=name if panel is axes[0] else None, **style)
+            panel.plot(outputs, values, label=label if panel is axes[0] else None, **style)
         if at is not None:
             for panel, value in zip(axes, pixel_loss(name, at, target), strict=True):
                 panel.plot([at], [value], "o", color=style["color"])
     axes[0].set(title="value", xlabel="output of the pixel", ylabel="loss", ylim=(-0.15, 5.2))
     axes[1].set(title="gradient", xlabel="output of the pixel", ylabel="loss per unit of output", ylim=(-2.3, 2.3))
     axes[1].axhline(0, color="#888888", linewidth=0.8)
-    figure.legend(loc="outside upper center", ncols=4, frameon=False, title=f"one pixel of {TRUTHS[target]}")
+    title = f"one pixel of {TRUTHS[target]}: output x, p = sigmoid(x)"
+    figure.legend(loc="outside upper center", ncols=2, frameon=False, title=title)
     return figure
 
 
@@ -142,4 +149,64 @@ def threshold_curves(
                   transform=axes.get_xaxis_transform())  # fmt: skip
     axes.set(xlabel="threshold on the raw output", ylabel="IoU (0 to 1)", ylim=(0, None))
     axes.legend(frameon=False, title="trained with")
+    return figure
+
+
+def runs_of_choice(record: Mapping[str, Any], loss: str, schedule: str, lr: float) -> list[dict[str, Any]]:
+    """Of `benchmarks/imbalance.py`, the trainings with one loss, schedule and learning rate, a row a seed."""
+    choice = (loss, schedule, lr)
+    return [run for run in record["runs"] if (run["loss"], run["schedule"], run["lr"]) == choice]
+
+
+def row_of_choice(record: Mapping[str, Any], loss: str, schedule: str, lr: float) -> dict[str, Any]:
+    """Of `benchmarks/imbalance.py`, mean and spread over the seeds of one choice."""
+    choice = (loss, schedule, lr)
+    return next(row for row in record["table"] if (row["loss"], row["schedule"], row["lr"]) == choice)
+
+
+@styled
+def cure_dots(record: Mapping[str, Any]) -> Figure:
+    """Draw the IoU that each cure for imbalance reached at its best choice, a row a cure and a dot a seed.
+
+    Args:
+        record: of `benchmarks/imbalance.py`.
+    """
+    names = list(record["best"])
+    figure, ((axes,),) = new_figure(1, 1, 8.0, 0.8 + 0.42 * len(names))
+    for row, name in enumerate(names):
+        best = record["best"][name]
+        values = [run["iou"] for run in runs_of_choice(record, name, best["schedule"], best["lr"])]
+        colour = BLUE if name == "bce" else BLACK
+        axes.plot(values, [row] * len(values), "o", color=colour, markersize=6, alpha=0.7)
+        axes.vlines(best["iou"], row - 0.3, row + 0.3, color=colour, linewidth=2)
+    axes.axvline(record["best"]["bce"]["iou"], color=BLUE, linestyle=":", linewidth=1.2)
+    axes.set_yticks(range(len(names)), names)
+    axes.set(xlabel="IoU (0 to 1); a dot is a seed, a line the mean", ylabel="trained with", xlim=(0, 1))
+    axes.invert_yaxis()
+    return figure
+
+
+@styled
+def start_curves(record: Mapping[str, Any], names: Sequence[str], schedule: str, lr: float) -> Figure:
+    """Draw loss and IoU on the validation pictures in the course of a training, mean and spread over the seeds.
+
+    Args:
+        record: of `benchmarks/imbalance.py`.
+        names: of losses in it.
+        schedule, lr: the choice that they share.
+    """
+    figure, (panels,) = new_figure(1, 2, 8.0, 3.4)
+    for name, colour, marker in zip(names, (BLUE, ORANGE, GREEN), "os^", strict=False):
+        courses = [run["marks"] for run in runs_of_choice(record, name, schedule, lr)]
+        steps = [8 * mark["epoch"] for mark in courses[0]]
+        for axes, key in zip(panels, ("loss", "iou"), strict=True):
+            values = np.array([[mark[key] for mark in marks] for marks in courses])  # (seeds, marks)
+            axes.errorbar(
+                range(len(steps)), values.mean(0), values.std(0, ddof=1), color=colour, marker=marker, capsize=3,
+                label=name if key == "loss" else None,
+            )  # fmt: skip
+            axes.set_xticks(range(len(steps)), [str(step) for step in steps])
+    panels[0].set(title="loss", xlabel="steps", ylabel="mean loss of a pixel", ylim=(0, None))
+    panels[1].set(title="IoU", xlabel="steps", ylabel="IoU (0 to 1)", ylim=(0, 1))
+    figure.legend(loc="outside upper center", ncols=len(names), frameon=False)
     return figure

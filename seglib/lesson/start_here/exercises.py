@@ -1,4 +1,4 @@
-"""Owns the exercise checks of 00_start_here: IoU by hand, and the threshold that goes with a loss."""
+"""Owns the exercise checks of 00_start_here: IoU by hand and predicted, and the threshold that goes with a loss."""
 
 import numpy as np
 import torch
@@ -81,6 +81,34 @@ def _iou_hint(value: float, predicted: torch.Tensor, target: torch.Tensor, given
         if close(value, wrong):
             return f"{given}: {value:.3g} is not the IoU. {hint[0].upper()}{hint[1:]}"
     return f"{given}: the IoU is {both} / {either} = {both / either:.3f}, and my_iou gives {value:.3f}."
+
+
+@exercise
+def check_larger_squares(my_larger_squares: Attempt) -> str:
+    """Check `my_larger_squares()`: the IoU of two squares of 8 by 8 cells, shifted by one cell to the side."""
+    answer = my_larger_squares(given="nothing")
+    value = number(answer)
+    if value is None:
+        raise NotYet(f"one number is wanted; this is {describe(answer)}.")
+    if abs(value - 56 / 72) < 0.006:  # two decimals are enough for a prediction
+        return "56 cells are shared and 72 are covered: 56 / 72 = 0.78. The larger the square, the less a cell costs."
+    if close(value, 1 / 3):
+        raise NotYet("0.333 is that of the small squares. The shift is the same, but it is a smaller part of these.")
+    hints = (
+        (56 / 64, "you divide by one square. The union has the cells of both, the shared ones once."),
+        (56 / 128, "64 + 64 counts the shared cells twice. The union counts them once."),
+        (49 / 79, "this is for a shift in both directions. Here it is to the side only."),
+        (56 / 80, "look at the union again: 8 rows, and how many columns in at least one square?"),
+        (48 / 80, "this is for a shift of two cells."),
+        (56.0, "this is the intersection. Divide it by the union."),
+        (72.0, "this is the union. Divide the intersection by it."),
+        (72 / 56, "this is the union divided by the intersection: the other way round."),
+        (100 * 56 / 72, "this is a percentage. An IoU runs from 0 to 1."),
+    )
+    for wrong, hint in hints:
+        if abs(value - wrong) < 0.006 * max(1.0, wrong):
+            raise NotYet(hint)
+    raise NotYet(f"yours is {value:g}. Count columns: how many are in both squares, and how many in at least one?")
 
 
 @exercise

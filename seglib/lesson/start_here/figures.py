@@ -1,16 +1,134 @@
-"""Owns the figures of 00_start_here: IoU cell by cell, masks before and after training, a map of the errors."""
+"""Owns the figures of 00_start_here: a training step, outputs, IoU cell by cell, before and after, errors."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap, TwoSlopeNorm
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch, Rectangle
+from matplotlib.patches import FancyBboxPatch, Patch, Rectangle
 
-from seglib.inference.overlay import error_picture, overlay, to_labels
-from seglib.inference.palette import GREEN, HIT, INVENTED, MISSED, ORANGE, SKY_BLUE
+from seglib.inference.overlay import error_picture, overlay, to_labels, to_picture
+from seglib.inference.palette import BLUE, GREEN, HIT, INVENTED, MISSED, ORANGE, SKY_BLUE
 from seglib.lesson.common.figures import new_figure, styled
 from seglib.lesson.common.plots import image_grid
+
+
+def cut_at_columns(class_mask: Any, cuts: Mapping[int, int]) -> np.ndarray:
+    """Make a mask of single objects out of one of classes, where a column parts the two objects of a class.
+
+    Args:
+        class_mask: (H, W) of labels; 255 becomes background.
+        cuts: class -> the column at which its second object begins.
+
+    Returns:
+        (H, W) int64: 0, the background; the class for what lies left of its cut; a new number for what lies right.
+    """
+    labels = to_labels(class_mask)
+    objects = np.where(labels == 255, 0, labels)
+    column = np.arange(labels.shape[1])
+    for number, (label, first) in enumerate(cuts.items(), len(cuts) + 1):
+        objects[(labels == label) & (column >= first)] = number
+    return objects
+
+
+STAGES = (  # name, the notes' line, the middle of the box; the boxes are SIDE wide
+    ("picture", "images", (1.1, 3.0)),
+    ("outputs", "model(images)", (4.15, 3.0)),
+    ("loss", "criterion(outputs, masks)", (7.2, 3.0)),
+    ("gradients", "loss.backward()", (7.2, 0.95)),
+    ("step", "optimizer.step()", (4.15, 0.95)),
+)
+SIDE = (2.5, 0.95)  # width and height of a box, in inches
+
+
+@styled
+def training_step_figure(image: Any, mask: Any, batches: int, batch_size: int) -> Figure:
+    """Draw one training step as five boxes in the order of their making, and below it an epoch as a row of batches.
+
+    Args:
+        image: a photograph, whatever `to_picture` takes; it stands above the first box.
+        mask: its mask, whatever `to_labels` takes; it stands above the third.
+        batches: of an epoch.
+        batch_size: photographs in each of them.
+    """
+    figure, ((axes,),) = new_figure(1, 1, 8.3, 5.6)
+    axes.set(xlim=(-0.25, 8.55), ylim=(-1.15, 5.0), aspect="equal")
+    axes.axis("off")
+    for number, (name, line, middle) in enumerate(STAGES, 1):
+        _box(axes, middle, f"{number}. {name}", line, SKY_BLUE if name != "step" else ORANGE)
+    fruit = np.where(to_labels(mask) != 0, 255, 0).astype(np.uint8)
+    for picture, across, words in ((to_picture(image), 1.1, ""), (fruit, 7.2, "true mask")):
+        axes.imshow(picture, extent=(across - 0.75, across + 0.75, 3.75, 4.875), cmap="gray", aspect="equal")
+        axes.text(across, 4.9, words, ha="center", va="bottom")
+        _arrow(axes, (across, 3.75), (across, 3.5))
+    _arrow(axes, (2.37, 3.0), (2.88, 3.0))
+    _arrow(axes, (5.42, 3.0), (5.93, 3.0))
+    _arrow(axes, (7.2, 2.5), (7.2, 1.45))
+    _arrow(axes, (5.93, 0.95), (5.42, 0.95))
+    _arrow(axes, (4.15, 1.45), (4.15, 2.5))
+    axes.text(4.3, 1.97, "moves the weights\nof the model", ha="left", va="center", fontsize=11)
+    axes.text(1.1, 1.55, "then the next batch", ha="center", va="center", fontsize=11)
+    _arrow(axes, (1.1, 1.75), (1.1, 2.5))
+    axes.set(xlim=(-0.25, 8.55), ylim=(-1.15, 5.2))
+    _epoch(axes, batches, batch_size)
+    return figure
+
+
+def _box(axes: Axes, middle: tuple[float, float], name: str, line: str, colour: str) -> None:
+    left = middle[0] - SIDE[0] / 2
+    below = middle[1] - SIDE[1] / 2
+    shape = FancyBboxPatch(
+        (left, below), *SIDE, boxstyle="round,pad=0,rounding_size=0.12", facecolor=colour, edgecolor="black", alpha=0.45
+    )
+    axes.add_patch(shape)
+    axes.text(middle[0], middle[1] + 0.17, name, ha="center", va="center", fontsize=14, fontweight="bold")
+    axes.text(middle[0], middle[1] - 0.22, line, ha="center", va="center", fontsize=10, family="monospace")
+
+
+def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float]) -> None:
+    axes.annotate("", end, start, arrowprops={"arrowstyle": "-|>", "color": "black", "linewidth": 1.8})
+
+
+def _epoch(axes: Axes, batches: int, batch_size: int) -> None:
+    """A row of batches: a small box each, with a dot for each photograph."""
+    axes.text(-0.15, -0.02, f"an epoch: {batches} batches of {batch_size} photographs, {batches} steps", va="bottom")
+    width = 8.6 / batches
+    for batch in range(batches):
+        left = -0.15 + batch * width
+        axes.add_patch(Rectangle((left, -0.85), 0.85 * width, 0.72, facecolor="white", edgecolor="#666666"))
+        dots = left + 0.85 * width * (np.arange(batch_size) + 0.5) / batch_size
+        for across in dots:
+            axes.add_patch(Rectangle((across - 0.06, -0.55), 0.12, 0.12, facecolor=BLUE))
+
+
+@styled
+def outputs_figure(image: Any, outputs: Any, mask: Any, threshold: float) -> Figure:
+    """Draw a photograph, the outputs of a model for it, and the mask that a threshold makes of them.
+
+    Args:
+        image: whatever `to_picture` takes.
+        outputs: (H, W), the numbers of the model; what lies below -2 or above 3 gets the colour of the end.
+        mask: (H, W), the true mask, drawn as a black outline over the outputs.
+        threshold: what lies above counts as fruit; it is white in the middle panel.
+    """
+    outputs = np.asarray(outputs)
+    figure, ((bare, numbers, called),) = new_figure(1, 3, 8.5, 3.2)
+    bare.imshow(to_picture(image))
+    colours = LinearSegmentedColormap.from_list("around the threshold", [ORANGE, "white", BLUE])
+    drawn = numbers.imshow(outputs, cmap=colours, norm=TwoSlopeNorm(threshold, -2.0, 3.0))
+    numbers.contour(to_labels(mask) != 0, levels=[0.5], colors="black", linewidths=1.2)
+    called.imshow(overlay(image, outputs > threshold, SKY_BLUE, alpha=0.75))
+    for axes, title in ((bare, "photograph"), (numbers, "outputs"), (called, f"above {threshold:g}: a mask")):
+        axes.set_title(title)
+        axes.axis("off")
+    panels = [bare, numbers, called]
+    bar = figure.colorbar(drawn, ax=panels, orientation="horizontal", extend="both", shrink=0.45, aspect=35, pad=0.04)
+    bar.set_ticks([-2, -1, 0, threshold, 1, 2, 3] if threshold else [-2, -1, 0, 1, 2, 3])
+    bar.ax.tick_params(labelsize=9)
+    bar.set_label("output, a number for each pixel", fontsize=10)
+    return figure
 
 
 @styled
@@ -59,7 +177,7 @@ def before_after(
     *,
     colour: str = SKY_BLUE,
 ) -> Figure:
-    """Draw each image three times: with its mask, with the prediction before training, with the one after.
+    """Draw each image four times: bare, with its mask, with the prediction before training, with the one after.
 
     Args:
         images: whatever `to_picture` takes.
@@ -70,14 +188,15 @@ def before_after(
         colour: of the masks.
     """
     rows = [
-        [overlay(image, layer, colour) for layer in layers]
+        [to_picture(image), *[overlay(image, layer, colour, alpha=0.75) for layer in layers]]
         for image, *layers in zip(images, masks, predictions_before, predictions_after, strict=True)
     ]
-    titles = ["the mask", "before", "after"]
+    titles = ["photograph", "true mask", "before", "after"]
     if scores is not None:
         titles = []
         for score_before, score_after in scores:
-            titles += ["the mask", f"before: IoU {score_before:.2f}", f"after: IoU {score_after:.2f}"]
+            above = ["photograph", "true mask"] if not titles else ["", ""]
+            titles += [*above, f"before: IoU {score_before:.2f}", f"after: IoU {score_after:.2f}"]
     return image_grid(rows, titles)
 
 

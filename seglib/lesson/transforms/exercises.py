@@ -1,4 +1,4 @@
-"""Owns the exercise checks of 02_transforms: undo the normalisation, flip a pair, resize a mask."""
+"""Owns the exercise checks of 02_transforms: normalise twice, undo it, flip a pair, resize a mask."""
 
 from typing import Any
 
@@ -7,10 +7,54 @@ import torch
 from PIL import Image
 
 from seglib.data.normalization import IMAGENET_MEAN, IMAGENET_STD, normalize
-from seglib.lesson.common.exercise import Attempt, NotYet, describe, exercise
+from seglib.lesson.common.exercise import Attempt, NotYet, describe, exercise, number
 
 _MEAN = torch.tensor(IMAGENET_MEAN)
 _STD = torch.tensor(IMAGENET_STD)
+
+
+@exercise
+def check_black_twice(my_black: Attempt) -> str:
+    """Check `my_black()`: what the red of black becomes when it is normalised twice, to two places."""
+    mean = IMAGENET_MEAN[0]
+    std = IMAGENET_STD[0]
+    once = (0 - mean) / std
+    twice = _black_twice(0)
+    answer = my_black(given="nothing")
+    value = number(answer)
+    if value is None:
+        raise NotYet(f"one number is wanted; this is {describe(answer)}.")
+    if _near(value, twice):
+        return f"({once:.2f} - 0.485) / 0.229 = {twice:.2f}. Twice, black lies far below all that the model has seen."
+    typical = (
+        (once, "that is black normalised once. Put it into the formula again, in place of the 0."),
+        (2 * once, "that is twice the first result. The second call subtracts from the first result and divides it."),
+        (once / std, "the second call divides by 0.229, and also subtracts the mean, before that."),
+        (once - mean, "the second call subtracts the mean, and then also divides by 0.229."),
+        (once / std - mean, "the order is turned round: subtract the mean first, then divide."),
+        (0.0, "that is black undone, as it was. Both calls go the same way: subtract, divide."),
+        (
+            -twice,
+            "the size is right and the sign is not: each call subtracts a mean from something that is 0 or below.",
+        ),
+        (_black_twice(1), "that is green, (.. - 0.456) / 0.224. Red has the first mean and the first deviation."),
+        (_black_twice(2), "that is blue, (.. - 0.406) / 0.225. Red has the first mean and the first deviation."),
+    )
+    for wrong, hint in typical:
+        if _near(value, wrong):
+            raise NotYet(hint)
+    raise NotYet(f"{value:.2f} is not it. Compute (0 - 0.485) / 0.229, and put the result in place of the 0.")
+
+
+def _black_twice(channel: int) -> float:
+    mean = IMAGENET_MEAN[channel]
+    std = IMAGENET_STD[channel]
+    return ((0 - mean) / std - mean) / std
+
+
+def _near(value: float, wanted: float) -> bool:
+    """Equal when one of them has been rounded to two places; the first result may have been rounded on the way."""
+    return abs(value - wanted) <= 0.02
 
 
 @exercise

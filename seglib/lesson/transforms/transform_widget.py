@@ -153,4 +153,4 @@ def overlay_ignored(image: Any, mask: Any) -> np.ndarray:
         (H, W, 3) uint8.
     """
     labels = to_labels(mask)
-    return overlay(image, np.where(labels == IGNORE_INDEX, 2, labels), (SKY_BLUE, ORANGE), line=1)
+    return overlay(image, np.where(labels == IGNORE_INDEX, 2, labels), (SKY_BLUE, ORANGE), alpha=0.75, line=1)

@@ -17,7 +17,8 @@ from seglib.lesson.dataset.exercises import (
     check_upright,
     check_wrong_pairs,
 )
-from seglib.lesson.start_here.exercises import check_iou, check_predict_threshold
+from seglib.lesson.start_here.exercises import check_iou, check_larger_squares, check_predict_threshold
+from seglib.lesson.transforms.exercises import check_black_twice
 
 CHECKS = [
     check_iou,
@@ -27,6 +28,8 @@ CHECKS = [
     check_predict_threshold,
     check_count_labels,
     check_upright,
+    check_black_twice,
+    check_larger_squares,
 ]
 
 

@@ -13,7 +13,7 @@ from seglib.inference.palette import HIT, INVENTED, MISSED
 from seglib.lesson import error_picture, image_grid, new_figure, overlay, plot_history, show, to_labels, to_picture
 from seglib.lesson.common import figures
 from seglib.lesson.dataset.figures import mask_values_bar
-from seglib.lesson.start_here.figures import before_after, error_map, iou_grid_figure
+from seglib.lesson.start_here.figures import error_map, iou_grid_figure
 from seglib.training.history import History
 
 ALT = "A line that climbs from zero to one, then stays there."
@@ -225,14 +225,6 @@ def test_error_map_counts_its_pixels(noise):
     target[:100] = True
     words = [text.get_text() for text in error_map(~target, target, noise).legends[0].get_texts()]
     assert words == ["hit: 0 px", "missed: 32,000 px", "invented: 44,800 px"]
-
-
-def test_before_after_has_a_row_for_each_image(noise):
-    mask = np.zeros((240, 320), bool)
-    figure = before_after([noise] * 2, [mask] * 2, [mask] * 2, [mask] * 2, [(0.3, 0.9), (0.2, 0.8)])
-    assert [axes.get_title() for axes in figure.axes][3:] == ["the mask", "before: IoU 0.20", "after: IoU 0.80"]
-    with pytest.raises(ValueError, match="argument 2"):
-        before_after([noise] * 2, [mask], [mask] * 2, [mask] * 2)
 
 
 def test_image_grid_leaves_empty_places_empty(noise):

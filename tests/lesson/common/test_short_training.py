@@ -41,6 +41,23 @@ def test_a_training_measures_where_it_is_told_to(pairs, loss):
         assert 0.9 * 1e-4 < moved["farthest"] < 1.5 * mark["epoch"] * 1e-4
 
 
+def test_a_training_may_be_prepared_and_measured_before_its_first_step(pairs):
+    def prepare(model):
+        torch.nn.init.constant_(model.classifier[4].bias, 100.0)
+
+    criterion = make_loss("bce")
+    run = train_recipe(pairs[:4], pairs[4:], Recipe(lr=1e-4), 1, marks=(0,), criterion=criterion, prepare=prepare)
+    first, last = run.marks
+    assert run.criterion is criterion
+    assert (first["epoch"], last["epoch"]) == (0, 1)
+    assert first["train_loss"] is None
+    assert first["moved"]["all"] == 0 < last["moved"]["all"]
+    assert first["drawn"] == 1
+    fruit = torch.stack([mask for _, mask in pairs[4:]]).mean().item()
+    assert first["iou"] == pytest.approx(fruit, abs=1e-4)
+    assert first["loss"] == pytest.approx(100 * (1 - fruit), rel=0.1)
+
+
 def test_the_schedule_of_a_recipe_is_stepped(pairs):
     constant, poly = (
         train_recipe(pairs[:4], pairs[4:], Recipe(lr=1e-3, schedule=schedule), epochs=9).marks[-1]["moved"]["all"]
