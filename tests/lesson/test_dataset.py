@@ -4,10 +4,10 @@ import io
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from seglib.data.dataset import CustomDataset
-from seglib.lesson.dataset.exercises import check_wrong_pairs
+from seglib.lesson.dataset.exercises import check_mended_dataset, check_wrong_pairs
 from seglib.lesson.dataset.sample_slider import describe_mask_values, sample_slider
 from tests.support.exercise_answers import NONSENSE, STUBS, printed
 
@@ -126,3 +126,80 @@ def test_each_wrong_number_gets_its_hint(answer, hint, capsys):
 @pytest.mark.parametrize("answer", STUBS + NONSENSE)
 def test_no_stub_and_no_nonsense_is_accepted(answer, capsys):
     assert printed(check_wrong_pairs, answer, capsys).startswith("Not yet:")
+
+
+class Mended:
+    """The answer to `check_mended_dataset`. Tests below overwrite one part of it."""
+
+    def __init__(self, pairs):
+        self.pairs = pairs
+
+    def __len__(self):
+        return len(self.pairs)
+
+    def open(self, idx):
+        image_path, mask_path = self.pairs[idx]
+        return ImageOps.exif_transpose(Image.open(image_path)), Image.open(mask_path)
+
+    def __getitem__(self, idx):
+        image, mask = self.open(idx)
+        if image.size != mask.size:
+            raise ValueError(f"{self.pairs[idx][1]} has another size")
+        return image, mask
+
+
+def test_the_mended_class_is_right(capsys):
+    assert printed(check_mended_dataset, Mended, capsys).startswith("Right.")
+
+
+@pytest.mark.parametrize(
+    ("name", "method", "hint"),
+    [
+        ("__len__", lambda self: 4, "self.pairs holds 1"),
+        ("__len__", lambda self: len(self.pairs) - 1, "self.pairs holds 4"),
+        ("__len__", lambda self: ..., "nothing to check so far"),
+        ("__getitem__", lambda self, idx: ..., "nothing to check so far"),
+        ("__getitem__", lambda self, idx: None, "is there a return?"),
+        ("__getitem__", lambda self, idx: list(self.open(idx)), "the tuple (image, mask)"),
+        ("__getitem__", lambda self, idx: self.pairs[idx], "to be a PIL image"),
+        ("__getitem__", lambda self, idx: self.open(idx)[::-1], "the image comes first"),
+        ("__getitem__", lambda self, idx: self.open(idx), "sizes have to agree"),
+        ("__getitem__", lambda self, idx: tuple(map(Image.open, self.pairs[idx])), "lying on its side"),
+        ("__getitem__", lambda self, idx: tuple(p.resize((32, 16)) for p in self.open(idx)), "lying on its side"),
+        ("__getitem__", lambda self, idx: tuple(p.resize((8, 8)) for p in self.open(idx)), "(8, 8)"),
+        ("__getitem__", lambda self, idx: (self.open(idx)[0], self.open(idx)[1].point(lambda v: v // 255)), "numbers"),
+        ("__getitem__", lambda self, idx: (self.open(idx)[0], self.open(idx)[1].convert("RGB")), "numbers"),
+        ("__getitem__", lambda self, idx: (self.open(idx)[0], self.open(idx + 2)[1]), "as (width, height)"),
+        ("__getitem__", lambda self, idx: self.open(idx) if idx < 2 else 1 / 0, "a ValueError is wanted"),
+        ("__getitem__", lambda self, idx: self.open(idx) if idx < 2 else int("x"), "does not name the mask"),
+    ],
+)
+def test_a_mistake_in_the_mended_class_gets_its_hint(name, method, hint, capsys):
+    text = printed(check_mended_dataset, type("MendedDataset", (Mended,), {name: method}), capsys)
+    assert text.startswith("Not yet:")
+    assert hint in text
+
+
+def test_a_portrait_on_its_head_is_seen(capsys):
+    class Headlong(Mended):
+        def open(self, idx):
+            image, mask = super().open(idx)
+            return (image.rotate(180) if image.height > image.width else image), mask
+
+    assert "stands on its head" in printed(check_mended_dataset, Headlong, capsys)
+
+
+def test_sizes_compared_before_turning_refuse_a_good_pair(capsys):
+    class Early(Mended):
+        def __getitem__(self, idx):
+            image_path, mask_path = self.pairs[idx]
+            if Image.open(image_path).size != Image.open(mask_path).size:
+                raise ValueError(str(mask_path))
+            return self.open(idx)
+
+    assert "Turn the image first" in printed(check_mended_dataset, Early, capsys)
+
+
+@pytest.mark.parametrize("answer", STUBS + NONSENSE)
+def test_no_nonsense_is_a_mended_class(answer, capsys):
+    assert printed(check_mended_dataset, answer, capsys).startswith("Not yet:")

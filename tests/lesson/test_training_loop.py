@@ -10,12 +10,13 @@ import pytest
 import torch
 from PIL import Image
 
-from seglib.errors import TrainingError
+from seglib.errors import SegError, TrainingError
 from seglib.lesson import annotate, show
-from seglib.lesson.training_loop.annotations import LOOP_EXPLANATIONS
+from seglib.lesson.training_loop.annotations import LOOP_EXPLANATIONS, NOTES_LOOP_EXPLANATIONS, SCRIPT_REASONS
 from seglib.lesson.training_loop.exercises import check_epoch, check_gradient
 from seglib.lesson.training_loop.figures import (
     graph_chart,
+    losses_chart,
     monitor_figure,
     paths_chart,
     race_chart,
@@ -23,11 +24,13 @@ from seglib.lesson.training_loop.figures import (
     race_table,
 )
 from seglib.lesson.training_loop.monitor import training_monitor
+from seglib.lesson.training_loop.notes_script import NOTES_LOOP, NOTES_SCRIPT, script_diff
 from seglib.losses import make_loss
 from seglib.optim import make_optimizer
 from seglib.training.history import History
 from seglib.training.loop import fit, train_one_epoch
 from tests.support.helpers import TinyModel
+from tools.notebooks.environment import ROOT
 
 ALT = "What the training did, epoch by epoch, as two curves and a picture."
 PHOTO = np.full((24, 32, 3), 120, np.uint8)
@@ -64,8 +67,9 @@ def a_record():
         monitor_figure(History([0.5], [0.4], [0.3]), PHOTO, MASK, ceiling=0.97),
         monitor_figure(History(), PHOTO, MASK),
         race_chart(a_record()),
+        losses_chart({"fast": [1.0, 0.5, 0.1], "slow": [1.0, 0.99]}),
     ],
-    ids=["graph", "paths", "monitor", "monitor before", "recipes"],
+    ids=["graph", "paths", "monitor", "monitor before", "recipes", "losses"],
 )
 def test_each_figure_can_be_shown_in_words_too(figure, shown):
     show(figure, ALT)
@@ -92,15 +96,22 @@ def test_lines_of_equal_values_differ_in_width_so_that_all_are_visible():
     assert len(set(marks)) == 3
 
 
-def test_the_comparison_in_lines_says_which_recipe_never_reaches_a_goal():
-    assert race_table(a_record(), "augmented").splitlines() == [
-        "pictures augmented:",
-        "IoU 0.49, 0.5  of the ceiling: ours 3 of 3 after 8, the notes' 0 of 3 in 800 steps; "
-        "in seconds at least 100 times",
-        "IoU 0.83, 0.85 of the ceiling: ours 0 of 3 in 8, the notes' 0 of 3 in 800 steps",
-        "at the end, ours: 0.80",
-        "at the end, the notes': 0.40",
+def test_the_comparison_as_a_table_says_which_recipe_never_reaches_a_goal_and_rounds_down():
+    table = race_table(a_record(), "augmented")
+    assert table.splitlines()[0] == "pictures augmented"
+    rows = [[cell for cell in line.split("  ") if cell] for line in table.splitlines()[1:]]
+    assert [[cell.strip() for cell in row] for row in rows] == [
+        ["goal", "ours", "the notes", "seconds, notes / ours"],
+        ["IoU 0.49 (50% of ceiling)", "3 of 3, after 8 steps", "0 of 3, in 800 steps", "at least 99"],
+        ["IoU 0.83 (85% of ceiling)", "0 of 3, in 8 steps", "0 of 3, in 800 steps", "-"],
+        ["IoU at the end", "0.80", "0.40"],
     ]
+    record = a_record()
+    record["race"]["augmented"]["rows"][0]["ratio_of_seconds"] = 7.89
+    assert "at least 7.8\n" in race_table(record, "augmented")
+
+
+def test_the_race_names_the_runs_of_both_recipes():
     found = race_runs(a_record(), "augmented")
     assert {name: [run["arm"] for run in runs] for name, runs in found.items()} == {
         "ours": ["poly"],
@@ -113,6 +124,59 @@ def test_the_comparison_is_drawn_with_its_highest_goal():
     assert axes.get_title() == "pictures augmented"
     assert [line.get_ydata()[-1] for line in axes.lines[:2]] == [0.8, 0.4]
     assert [text.get_text() for text in axes.texts] == ["ceiling", "0.85 of the ceiling"]
+
+
+# The notes' script and what became of it
+
+
+def test_every_line_of_the_notes_loop_is_explained():
+    groups = annotate(NOTES_LOOP, NOTES_LOOP_EXPLANATIONS).groups
+    full = [line for line in NOTES_LOOP.splitlines() if line.strip() and not line.strip().startswith("#")]
+    assert len(groups) == len(full) == len(NOTES_LOOP_EXPLANATIONS)
+
+
+def test_the_notes_script_is_python_and_ends_with_their_loop():
+    compile(NOTES_SCRIPT, "notes", "exec")
+    assert NOTES_SCRIPT.endswith(NOTES_LOOP)
+
+
+def test_each_change_of_the_script_has_its_reason_and_both_scripts_can_be_read_off_it():
+    repaired = (ROOT / "examples" / "finetune.py").read_text(encoding="utf-8")
+    groups = script_diff(NOTES_SCRIPT, repaired, SCRIPT_REASONS).groups
+    lines = [line for group in groups for line in group.lines]
+    assert [line[2:] for line in lines if line[0] in " +"] == [line for line in repaired.splitlines() if line.strip()]
+    old = sorted(line[2:].strip().replace("'", '"') for line in lines if line[0] in " -")
+    assert old == sorted(line.strip().replace("'", '"') for line in NOTES_SCRIPT.splitlines() if line.strip())
+    for group in groups:
+        assert ({line[0] for line in group.lines} == {" "}) == (group.explanation == "")
+
+
+def test_indentation_quotes_and_empty_lines_are_no_change():
+    (group,) = script_diff("a = 'x'\n  b = 1\n", 'a = "x"\n\nb = 1\n', {}).groups
+    assert group.lines == ('  a = "x"', "  b = 1")
+
+
+@pytest.mark.parametrize(
+    ("reasons", "said"),
+    [
+        ({}, "begins without a reason: '- a = 1'"),
+        ({"a = 2": "**New.**", "c = 3": "**Gone.**"}, "No changed line holds 'c = 3'"),
+        ({"a = ": "**Both.**"}, "stands in two changed lines"),
+    ],
+)
+def test_a_change_without_a_reason_and_a_reason_without_a_change(reasons, said):
+    with pytest.raises(SegError, match=said):
+        script_diff("a = 1\n", "a = 2\n", reasons)
+
+
+def test_an_old_line_stands_above_the_new_line_most_like_it():
+    old = "rate = 1e-5\ncount += 4\n"
+    new = "count += len(images)\nrate = 1e-3\n"
+    groups = script_diff(old, new, {"len(images)": "**Count.**", "1e-3": "**Rate.**"}).groups
+    assert [group.lines for group in groups] == [
+        ("- count += 4", "+ count += len(images)"),
+        ("- rate = 1e-5", "+ rate = 1e-3"),
+    ]
 
 
 # The monitor, without a browser

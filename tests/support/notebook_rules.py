@@ -23,7 +23,6 @@ from tools.notebooks.nbval_tolerance import PICTURE_IN_HTML, Number, numbers_in,
 AS_IT_WAS = {
     "model",
     "optimizer",
-    "training_loop",
     "when_to_stop",
     "checkpoints",
     "predict",

@@ -4,6 +4,13 @@ The key is the notebook's stem and the exercise's name: `check_iou` checks the e
 code that a reader would write into the stub, under the stub's name, and a piece of the hint meant for it.
 """
 
+MENDED = (
+    "class MendedDataset(MendedDataset):\n"
+    "    def __len__(self):\n        return len(self.pairs)\n\n"
+    "    def __getitem__(self, idx):\n        image_path, mask_path = self.pairs[idx]\n"
+    "        image, mask = Image.open(image_path), Image.open(mask_path)\n"
+)
+
 WRONG_ANSWERS: dict[tuple[str, str], list[tuple[str, str]]] = {
     ("00_start_here", "iou"): [
         (
@@ -83,6 +90,25 @@ WRONG_ANSWERS: dict[tuple[str, str], list[tuple[str, str]]] = {
         (
             "def to_unit(mask):\n    from torchvision.transforms import ToTensor\n\n    return ToTensor()(mask) / 255",
             "divided by 255 twice",
+        ),
+    ],
+    ("01_dataset", "mended_dataset"): [
+        (MENDED + "        return image, mask", "lying on its side"),
+        (
+            MENDED + "        if image.size != mask.size:\n            raise ValueError(mask_path)\n"
+            "        return ImageOps.exif_transpose(image), mask",
+            "Turn the image first",
+        ),
+        (MENDED + "        return ImageOps.exif_transpose(image), mask", "the two sizes have to agree"),
+        (
+            MENDED + "        image = ImageOps.exif_transpose(image)\n        if image.size != mask.size:\n"
+            "            raise ValueError('two sizes')\n        return image, mask",
+            "does not name the mask",
+        ),
+        (MENDED + "        return mask, image", "the image comes first"),
+        (
+            MENDED.replace("len(self.pairs)", "2 * len(self.pairs)") + "        return image, mask",
+            "Give back its length",
         ),
     ],
     ("01_dataset", "upright"): [
@@ -457,6 +483,22 @@ WRONG_ANSWERS: dict[tuple[str, str], list[tuple[str, str]]] = {
             "    return [lr * (1 - step / left) ** 0.9 for step in range(left)]",
             "Sum up the rates",
         ),
+    ],
+    ("07_training_loop", "clipped"): [
+        ("def my_weight():\n    return 0.4375", "without clipping"),
+        ("def my_weight():\n    return 0.125", "after one step"),
+        ("def my_weight():\n    return 0.25", "after two steps"),
+        (
+            "def my_weight():\n"
+            "    weight = 0.0\n"
+            "    for step in range(3):\n"
+            "        weight = weight - 0.25 * 0.5 * (2 * weight - 1)\n"
+            "    return weight",
+            "halves each gradient",
+        ),
+        ("def my_weight():\n    return -3 * 0.25 * 0.5", "against the gradient"),
+        ("def my_weight():\n    return 0.5", "after many steps"),
+        ("def my_weight():\n    return 3 * 0.5", "rate of 0.25"),
     ],
     ("07_training_loop", "gradient"): [
         (

@@ -1,4 +1,4 @@
-"""Owns the exercise checks of 01_dataset: pairs by position and stem, labels counted, a mask as a tensor, upright."""
+"""Owns the exercise checks of 01_dataset: pairs by position and stem, labels, upright, the class mended, a tensor."""
 
 import itertools
 import tempfile
@@ -176,6 +176,101 @@ def _try_picture(open_upright: Attempt, kind: str, orientation: int | None, mode
 def _is_red(picture: Image.Image, place: tuple[int, int]) -> bool:
     red, _, blue = picture.convert("RGB").getpixel(place)  # type: ignore[misc]
     return red > blue
+
+
+@exercise
+def check_mended_dataset(mended: Attempt) -> str:
+    """Check `MendedDataset(pairs)`: pairs of paths in; a length, upright pairs, a ValueError for another size out."""
+    # A reader's picture may still hold its file open, and Windows removes no open file.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        pairs = _stored_pairs(Path(folder))
+        dataset = mended(pairs, given=f"{len(pairs)} pairs")
+        _check_length(mended, dataset, pairs)
+        image, mask = _get_pair(dataset, 0, "an image and its mask of one size")
+        _check_picture(image, (32, 16), "the image of pair 0")
+        _check_picture(mask, (32, 16), "the mask of pair 0")
+        if image.mode == "L" and mask.mode == "RGB":
+            raise NotYet("image and mask are exchanged: the image comes first.")
+        if not np.array_equal(np.array(mask), np.array(Image.open(pairs[0][1]))):
+            raise NotYet("the numbers of the mask have changed. Give the mask back as Image.open gives it.")
+        image, mask = _get_pair(dataset, 1, "a portrait that is stored lying on its side, and its mask, which stands")
+        if getattr(image, "size", None) == (32, 16):
+            raise NotYet("a portrait comes back lying on its side: ImageOps.exif_transpose(image) turns it.")
+        _check_picture(image, (16, 32), "the portrait")
+        _check_picture(mask, (16, 32), "the mask of the portrait")
+        if not _is_red(image, (8, 4)):
+            raise NotYet("the portrait stands on its head: ImageOps.exif_transpose knows which way to turn.")
+        _check_other_size(dataset, 2, "c_mask", "an image 32 wide and 16 high, and a mask 16 wide and 32 high")
+        _check_other_size(dataset, 3, "d_mask", "a portrait stored lying on its side, and a mask that lies too")
+    return "A length, pairs with the image upright, and an error that names a mask of another size."
+
+
+def _stored_pairs(folder: Path) -> list[tuple[Path, Path]]:
+    """Four pairs: a plain one; a portrait stored on its side; a mask that stands, and one that lies, wrongly."""
+    lying = Image.Exif()
+    lying[0x0112] = 6
+    pairs = []
+    for name, exif, size in (
+        ("a", None, (32, 16)),
+        ("b", lying, (16, 32)),
+        ("c", None, (16, 32)),
+        ("d", lying, (32, 16)),
+    ):
+        image_path = folder / f"{name}.jpg"
+        mask_path = folder / f"{name}_mask.png"
+        picture = Image.new("RGB", (32, 16), (0, 0, 200))
+        picture.paste((200, 0, 0), (0, 0, 16, 16))
+        picture.save(image_path, exif=exif or Image.Exif(), quality=95)
+        mask = Image.new("L", size)
+        mask.paste(255, (2, 3, 9, 11))
+        mask.save(mask_path)
+        pairs.append((image_path, mask_path))
+    return pairs
+
+
+def _check_length(mended: Attempt, dataset: Any, pairs: list[tuple[Path, Path]]) -> None:
+    for given in (pairs, pairs[:1]):
+        smaller = dataset if given is pairs else mended(given, given="1 pair")
+        method = getattr(type(smaller), "__len__", None)
+        if method is None:
+            raise NotYet(f"an object with a length is expected; this is {describe(smaller)}. Write __len__.")
+        length = Attempt(method)(smaller, given=f"a dataset of {len(given)} pairs")
+        if number(length) != len(given):
+            raise NotYet(f"__len__ gives {describe(length)}, and self.pairs holds {len(given)}. Give back its length.")
+
+
+def _get_pair(dataset: Any, idx: int, given: str) -> tuple[Any, Any]:
+    method = getattr(type(dataset), "__getitem__", None)
+    if method is None:
+        raise NotYet("dataset[0] asks for __getitem__, and there is none.")
+    early = f"a good pair was refused: {given}. Turn the image first, then compare the sizes."
+    result = Attempt(method)(dataset, idx, given=given, hints={ValueError: early})
+    if not isinstance(result, tuple) or len(result) != 2:
+        raise NotYet(f"__getitem__ gives back the tuple (image, mask); this is {describe(result)}.")
+    return result
+
+
+def _check_picture(picture: Any, size: tuple[int, int], what: str) -> None:
+    if not isinstance(picture, Image.Image):
+        raise NotYet(f"{what} is to be a PIL image; this is {describe(picture)}.")
+    try:
+        picture.load()
+    except Exception:
+        raise NotYet(f"{what} was closed before its pixels were read.") from None
+    if picture.size != size:
+        raise NotYet(f"{what} is {picture.size}, as (width, height); {size} is right. Only turn the image.")
+
+
+def _check_other_size(dataset: Any, idx: int, stem: str, given: str) -> None:
+    try:
+        Attempt(type(dataset).__getitem__).raw(dataset, idx)
+    except ValueError as error:
+        if stem in str(error):
+            return
+        raise NotYet(f"the ValueError does not name the mask: {describe_error(error)}.") from None
+    except Exception as error:
+        raise NotYet(f"a ValueError is wanted, given {given}; this is {describe_error(error)}.") from None
+    raise NotYet(f"no error, given {given}. Once the image is upright, the two sizes have to agree.")
 
 
 @exercise

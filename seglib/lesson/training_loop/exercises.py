@@ -1,4 +1,4 @@
-"""Owns the exercise checks of 07_training_loop: a gradient by differences, an epoch by hand."""
+"""Owns the exercise checks of 07_training_loop: a clipped weight, a gradient by differences, an epoch."""
 
 import math
 from collections.abc import Callable
@@ -8,6 +8,28 @@ import torch
 from torch import Tensor, nn
 
 from seglib.lesson.common.exercise import Attempt, NotYet, close, describe, exercise, number
+
+
+@exercise
+def check_clipped(my_weight: Attempt) -> str:
+    """Check `my_weight()`: where the one weight is after three steps whose gradients are clipped to a length of 0.5."""
+    value = number(my_weight(given="nothing"))
+    if value is None:
+        raise NotYet("one weight is one number, such as 0.25.")
+    for wrong, hint in (
+        (0.4375, "that is without clipping. The first gradient is -1; how long may it be?"),
+        (0.125, "that is after one step. There are three."),
+        (0.25, "that is after two steps. There are three."),
+        (0.2890625, "that halves each gradient. Clipping leaves alone what is short enough: how long is the third?"),
+        (-0.375, "the steps have the right length. They go against the gradient, which is negative here."),
+        (0.5, "that is where it ends up, after many steps. How far does one step go at most?"),
+        (1.5, "three gradients of 0.5 each. A step is the rate of 0.25 times the gradient."),
+    ):
+        if close(value, wrong):
+            raise NotYet(hint)
+    if not close(value, 0.375):
+        raise NotYet(f"it is not {value:.4g}. At weight w the gradient is 2 * w - 1. Write down the three, and clip.")
+    return "Each step moves the weight by 0.125: the third gradient is just 0.5 long, and stays as it is."
 
 
 @exercise

@@ -1,5 +1,6 @@
-"""Owns the charts of 07_training_loop: the graph of a loss, a weight step by step, a training, two recipes."""
+"""Owns the charts of 07_training_loop: the graph of a loss, weights and losses by step, a training, two recipes."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -64,6 +65,26 @@ def paths_chart(panels: Mapping[str, Mapping[str, Sequence[float]]], xlabel: str
 
 
 @styled
+def losses_chart(curves: Mapping[str, Sequence[float]]) -> Figure:
+    """Draw the loss of each step, a line for each training, on a log scale; its name stands at its end.
+
+    Args:
+        curves: name -> the loss of each step.
+    """
+    figure, ((axes,),) = new_figure(1, 1, 8.0, 3.2)
+    longest = max(len(losses) for losses in curves.values())
+    for (name, losses), (colour, dash, _) in zip(curves.items(), LINES, strict=False):
+        axes.plot(range(1, len(losses) + 1), losses, color=colour, linestyle=dash)
+        axes.text(longest * 1.02, losses[-1], name, color=colour, va="center")
+    axes.set(xlabel="step", ylabel="loss of the step (log scale)", yscale="log", xlim=(0, longest * 1.25))
+    axes.set_xticks(range(0, longest + 1, 10))
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(ScalarFormatter())
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    return figure
+
+
+@styled
 def monitor_figure(history: History, image: Any, predicted: Any, ceiling: float | None = None) -> Figure:
     """Draw a training under way: the losses, the validation IoU, and what the model makes of one photograph.
 
@@ -81,7 +102,7 @@ def monitor_figure(history: History, image: Any, predicted: Any, ceiling: float 
     scores.set(title="IoU", xlabel="epoch", ylabel="IoU (0 to 1)", ylim=(0, 1))
     if ceiling is not None:
         scores.axhline(ceiling, color=BLACK, linestyle="--", linewidth=1)
-        scores.text(0.03, ceiling - 0.01, f"ceiling {ceiling:.2f}", transform=scores.get_yaxis_transform(), va="top")
+        scores.text(0.03, ceiling - 0.02, f"ceiling {ceiling:.2f}", transform=scores.get_yaxis_transform(), va="top")
     if history.train_loss:
         losses.legend(frameon=False, fontsize=9)
     sample.imshow(overlay(image, predicted, SKY_BLUE))
@@ -102,21 +123,31 @@ def race_runs(record: Mapping[str, Any], pictures: str) -> dict[str, list[Mappin
 
 
 def race_table(record: Mapping[str, Any], pictures: str) -> str:
-    """The runs of `race_runs` in lines: how many seeds of each recipe reach which IoU, after how many steps."""
-    lines = [f"pictures {pictures}:"]
+    """The runs of `race_runs` as a table: a row for each goal, with the median steps of those that reached it.
+
+    The last column is how many times the seconds the notes took, or more than that where they never arrived. It is
+    rounded down, so that "at least" is true. A dash stands where ours did not arrive either.
+    """
+    lines = [f"pictures {pictures}", f"{'goal':<28}{'ours':<24}{'the notes':<26}seconds, notes / ours"]
     for row in record["race"][pictures]["rows"]:
-        reached = ", ".join(_reached(name, row[key]) for key, name in RECIPES.items())
-        faster = f"; in seconds at least {row['ratio_of_seconds']:.0f} times" if "ratio_of_seconds" in row else ""
-        lines.append(f"IoU {row['iou']:.2f}, {row['share']:<4} of the ceiling: {reached} steps{faster}")
-    for name, runs in race_runs(record, pictures).items():
-        scores = ", ".join(f"{run['validation_iou'][-1]:.2f}" for run in runs)
-        lines.append(f"at the end, {name}: {scores}")
-    return "\n".join(lines)
+        goal = f"IoU {row['iou']:.2f} ({row['share']:.0%} of ceiling)"
+        ratio = f"at least {_down(row['ratio_of_seconds'])}" if "ratio_of_seconds" in row else "-"
+        lines.append(f"{goal:<28}{_reached(row['ours']):<24}{_reached(row['notes']):<26}{ratio}")
+    ends = [
+        ", ".join(f"{run['validation_iou'][-1]:.2f}" for run in runs) for runs in race_runs(record, pictures).values()
+    ]
+    lines.append(f"{'IoU at the end':<28}{ends[0]:<24}{ends[1]}")
+    return "\n".join(line.rstrip() for line in lines)
 
 
-def _reached(name: str, row: Mapping[str, Any]) -> str:
+def _down(ratio: float) -> str:
+    """A ratio with at most one place, never larger than it is."""
+    return f"{math.floor(ratio)}" if ratio >= 10 else f"{math.floor(10 * ratio) / 10:.1f}"
+
+
+def _reached(row: Mapping[str, Any]) -> str:
     """How many seeds of a recipe reached the IoU of this row, and after how many steps; if none did, in how many."""
-    return f"{name} {row['reached']} of {row['runs']} {'after' if row['reached'] else 'in'} {row['steps']:.0f}"
+    return f"{row['reached']} of {row['runs']}, {'after' if row['reached'] else 'in'} {row['steps']:.0f} steps"
 
 
 @styled
@@ -147,4 +178,5 @@ def race_chart(record: Mapping[str, Any]) -> Figure:
 def _draw_goals(axes: Axes, share: float, ceiling: float) -> None:
     for height, dash, label in ((ceiling, "--", "ceiling"), (share * ceiling, ":", f"{share} of the ceiling")):
         axes.axhline(height, color=BLACK, linestyle=dash, linewidth=1)
-        axes.text(0.02, height, label, transform=axes.get_yaxis_transform(), ha="left", va="bottom", fontsize=9)
+        side = "top" if label == "ceiling" else "bottom"  # above the ceiling there is no room under the frame
+        axes.text(0.02, height, label, transform=axes.get_yaxis_transform(), ha="left", va=side, fontsize=9)

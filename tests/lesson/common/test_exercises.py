@@ -13,6 +13,7 @@ from seglib.lesson.common.exercise import describe, describe_error, exercise, nu
 from seglib.lesson.dataset.exercises import (
     check_count_labels,
     check_mask_to_label,
+    check_mended_dataset,
     check_pair_by_stem,
     check_upright,
     check_wrong_pairs,
@@ -23,6 +24,7 @@ from seglib.lesson.transforms.exercises import check_black_twice
 CHECKS = [
     check_iou,
     check_mask_to_label,
+    check_mended_dataset,
     check_pair_by_stem,
     check_wrong_pairs,
     check_predict_threshold,
