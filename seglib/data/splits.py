@@ -70,7 +70,7 @@ def read_split(path: str | os.PathLike[str], *, validation_share: float | None =
     Example:
         >>> split = read_split("data_samples/split.json")
         >>> len(split.train), len(split.validation), len(split.test)
-        (32, 16, 0)
+        (32, 16, 16)
     """
     path = Path(path)
     sides = _sides_of_text_files(path) if path.is_dir() else _sides_of_json(path)

@@ -281,6 +281,8 @@ def check_split(
 ) -> list[Finding]:
     """Flaws of the split: names without a pair, pairs on no side, too few pictures, a last batch of one.
 
+    Test pictures may lie in folders of their own: that their names are not here stops no training.
+
     Args:
         measurements: of `measure_pair`, by stem.
         found: what the folders hold.
@@ -290,7 +292,8 @@ def check_split(
     alone = [stem_of(path) for path in (*found.images_alone, *found.masks_alone)]  # said already
     unknown = [stem for stem in side if stem not in found.pairs]
     unknown = [stem for stem in unknown if not any(_is_file_of(one, stem) for one in alone)]
-    findings = make_finding("split", sorted(unknown))
+    findings = make_finding("split", sorted(stem for stem in unknown if side[stem] != "test"))
+    findings += make_finding("test elsewhere", sorted(stem for stem in unknown if side[stem] == "test"))
     findings += make_finding("unused", sorted(measurements.keys() - side.keys()))
     small_sides = []
     if len(split.train) < 8:

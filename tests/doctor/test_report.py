@@ -98,7 +98,8 @@ def test_of_the_samples_nothing_of_the_two_upper_severities_is_said(masks, class
     report = examine(SAMPLES / "images", SAMPLES / masks, classes=classes, split=read_split(SAMPLES / "split.json"))
     assert report.fit
     assert not report.must_mend
-    assert (report.pairs, kinds(report)) == (48, {"lying", "shapes"} | told)
+    assert (report.pairs, kinds(report)) == (48, {"lying", "shapes", "test elsewhere"} | told)
+    assert report.of("test elsewhere") == read_split(SAMPLES / "split.json").test
     portraits = ["fruit_003", "fruit_012", "fruit_020", "fruit_029", "fruit_040"]
     assert report.of("lying") == report.of("shapes") == portraits
     assert list(report.pixels) == (classes or ["background", "object"])
@@ -249,6 +250,15 @@ def test_flaws_of_the_split(folder, train, validation, *, batch_size, kind, name
     report = look(folder, split=Split(train, validation), batch_size=batch_size)
     assert report.of(kind) == names
     assert kinds(look(folder, split=Split(STEMS[:8], STEMS[8:]))) == set()
+
+
+def test_test_pictures_that_lie_elsewhere_stop_no_training(folder):
+    report = look(folder, split=Split(STEMS[:8], STEMS[8:], ["nobody", "somebody"]))
+    assert report.fit
+    assert (kinds(report), report.of("test elsewhere")) == ({"test elsewhere"}, ["nobody", "somebody"])
+    assert kinds(look(folder, split=Split(STEMS[:8], STEMS[8:12], STEMS[12:]))) == set()
+    report = look(folder, split=Split(STEMS[:8], [*STEMS[8:], "anybody"], ["nobody"]))
+    assert (report.of("split"), report.of("test elsewhere")) == (["anybody"], ["nobody"])
 
 
 def test_several_flaws_of_one_kind_are_one_finding_and_all_kinds_are_said_at_once(folder):

@@ -1,6 +1,7 @@
 """Renders data_samples/: path-traced photographs of fruit on a table, each with two pixel-exact masks.
 
-For every scene this writes, under --out (default: data_samples/ of this repository),
+For every scene this writes, under --out (default: data_samples/ of this repository; the test scenes, from 48 on, under
+its folder test/),
 
 - ``images/fruit_NNN.jpg``: the photograph, JPEG quality 92, most 1280 wide and 960 high. A few are larger. A few are
   portraits, stored as a phone stores them: the pixels lie on their side and EXIF Orientation says how to turn them;
@@ -15,7 +16,7 @@ Each scene has a seed of its own (``seed_of``), so a scene can be made again wit
 stopped at any time: a finished file is never made twice, and a file appears only when it is complete.
 
     python3.11 -m venv render_env && render_env/bin/pip install -r tools/assets/requirements-render.txt
-    render_env/bin/python -m tools.assets.render_samples --scenes 0-47
+    render_env/bin/python -m tools.assets.render_samples --scenes 0-63
 """
 
 from __future__ import annotations
@@ -55,9 +56,12 @@ from tools.assets.render_things import (
     wood,
 )
 
-LARGE = {5, 21, 38}  # 1600 wide, 1200 high
-PORTRAIT = {3: 6, 12: 8, 20: 6, 29: 6, 40: 8}  # scene -> EXIF orientation
-RESEEDED: dict[int, int] = {38: 7138, 44: 7144}  # scenes that were looked at, found bad, and given another seed
+FIRST_TEST = 48  # scenes before it are trained on or validate; from it on they test
+TEST_SCENES = 16
+LARGE = {5, 21, 38, 58}  # 1600 wide, 1200 high
+PORTRAIT = {3: 6, 12: 8, 20: 6, 29: 6, 40: 8, 51: 6, 62: 8}  # scene -> EXIF orientation
+# Scenes that were looked at, found bad, and given another seed.
+RESEEDED: dict[int, int] = {38: 7138, 44: 7144, 58: 7158, 60: 7160}
 MIXES = ["A", "L", "B", "AL", "AB", "LB", "ALB", "A", "AL", "ALB", "LB", "AB"]
 TABLES = ["pine", "check", "marble", "walnut", "painted", "cherry", "terracotta", "linen"]
 WALLS = ["plaster", "tile", "brick", "boards", "paint"]
@@ -209,9 +213,12 @@ def add_gobo(kind: str, rng, toward: Vector) -> None:
 
 
 def plan(index: int, salt: int, names: list[str]) -> str:
-    """An even, shuffled choice from `names`: every name comes equally often over the scenes."""
-    order = np.random.default_rng(salt).permutation(len(names) * (1 + 47 // len(names)))
-    return names[order[index] % len(names)]
+    """An even, shuffled choice from `names`: every name comes about equally often, over the test scenes too."""
+    if index < FIRST_TEST:
+        order = np.random.default_rng(salt).permutation(len(names) * (1 + (FIRST_TEST - 1) // len(names)))
+        return names[order[index] % len(names)]
+    order = np.random.default_rng(salt + FIRST_TEST).permutation(TEST_SCENES)
+    return names[order[index - FIRST_TEST] % len(names)]
 
 
 def picture_size(index: int) -> tuple[int, int]:
@@ -423,6 +430,7 @@ def save(picture: Image.Image, path: Path, **options) -> None:
 def make_scene(index: int, out: Path, size: tuple[int, int], samples: int, only: str) -> None:
     """Makes what is missing of scene `index`."""
     name = f"fruit_{index:03d}"
+    out = out / "test" if index >= FIRST_TEST else out
     photo = out / "images" / f"{name}.jpg"
     mask = out / "masks" / f"{name}.png"
     classes = out / "class_masks" / f"{name}.png"
@@ -450,7 +458,7 @@ def make_scene(index: int, out: Path, size: tuple[int, int], samples: int, only:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--scenes", default="0-47", help="a range such as 0-47, or a list such as 3,7,11")
+    parser.add_argument("--scenes", default="0-63", help="a range such as 0-63, or a list such as 3,7,11")
     parser.add_argument("--size", help="such as 320x240 (width x height), to look at; default: each scene's own")
     parser.add_argument("--samples", type=int, default=1, help="paths a pixel")
     parser.add_argument("--only", choices=["all", "masks", "images"], default="all")
