@@ -93,7 +93,7 @@ def joint_transform(
     """
     check_size(size, portrait)
     scales = (0.7, 1.5) if train else (1.0, 1.0)
-    resize = _enlarged_crop if train and scale is not None else _rescale
+    resize: Callable = _enlarged_crop if train and scale is not None else _rescale
     steps: list[Callable] = [functools.partial(resize, size=size, scales=scales, enlarge=scale)]
     if train:
         steps += [

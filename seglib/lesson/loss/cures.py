@@ -1,6 +1,7 @@
 """Owns the cures for imbalance that 05_loss compares, and how the last bias is set from the share of fruit."""
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -43,9 +44,9 @@ def fruit_share(pairs: Pairs) -> float:
 
 def start_at_share(model: nn.Module, share: float) -> None:
     """Set the bias of a DeepLab's last layer, with one output, to the logit of `share`."""
-    bias = model.get_submodule("classifier.4").bias
+    last_layer: Any = model.get_submodule("classifier.4")
     with torch.no_grad():
-        bias.fill_(math.log(share / (1 - share)))
+        last_layer.bias.fill_(math.log(share / (1 - share)))
 
 
 CURES = {
