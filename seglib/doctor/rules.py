@@ -330,7 +330,8 @@ def check_prospects(prospects: Prospects, measurements: Mapping[str, PairMeasure
     lost = {stem: f"{100 * each.lost:.0f} % of it" for stem, each in measurements.items() if each.lost > LOST}
     drawn = sum(each.object_share > 0 and not each.errors for each in measurements.values())
     if 2 * len(lost) <= drawn or drawn < 4:  # if all are small or thin, the ceiling of their class says it better
-        findings += make_finding("tiny", list(lost), lost, setting=better or prospects.next_larger or "a larger size")
+        larger = better or prospects.next_larger
+        findings += make_finding("tiny", list(lost), lost, setting=f", as with {larger}" if larger else "")
     return findings + make_finding("small classes", list(small), small)
 
 

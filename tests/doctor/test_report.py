@@ -363,6 +363,17 @@ def test_tiny_objects_are_found_with_the_size_that_would_do(folder):
     assert load_image(folder / "images" / "fruit_000.jpg").size == (640, 480)
 
 
+def test_where_no_larger_scale_is_on_offer_the_fix_names_none(folder: Path):
+    path = mask_of(folder, STEMS[0])
+    specks = np.zeros((480, 640), np.uint8)
+    specks[20::40, 20::40] = 255  # of one pixel
+    Image.fromarray(specks).save(path)
+    (small,) = [one for one in look(folder).findings if one.kind == "tiny"]
+    assert "larger scale, as with scale=" in small.fix
+    (still_small,) = [one for one in look(folder, scale=4.0).findings if one.kind == "tiny"]
+    assert still_small.fix == "Train at a larger size, or on crops at a larger scale."
+
+
 def test_what_is_too_small_depends_on_the_output_stride_of_the_model(folder: Path):
     path = mask_of(folder, STEMS[0])
     speck = Image.new("L", Image.open(path).size)
