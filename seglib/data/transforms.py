@@ -132,7 +132,8 @@ def _enlarged_crop(
 ) -> tuple[Tensor, Tensor]:
     """Cut the same random piece out of both, and enlarge it to `size`: by `enlarge`, times one random scale.
 
-    To enlarge the whole picture and to cut then would give the same, and cost many times as much.
+    To enlarge the whole picture and to cut then would give nearly the same (the piece is rounded to whole pixels, and
+    knows nothing of what lies around it), and cost many times as much. `v2.RandomCrop` then finds nothing left to do.
     """
     factor = enlarge * _random_factor(scales)
     piece = (max(1, round(size[0] / factor)), max(1, round(size[1] / factor)))

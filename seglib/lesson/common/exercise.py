@@ -108,6 +108,18 @@ def number(value: Any) -> float | None:
         return None
 
 
+def one_number(answer: Any, unit: str = "") -> float:
+    """An answer as a float, where one number is wanted; `unit` says of what, as in ", in GiB".
+
+    Raises:
+        NotYet: it is not one number.
+    """
+    value = number(answer)
+    if value is None:
+        raise NotYet(f"one number is wanted{unit}; this is {describe(answer)}.")
+    return value
+
+
 def close(value: float, wanted: float) -> bool:
     """True within 0.0001; NaN is close to NaN."""
     return math.isclose(value, wanted, abs_tol=1e-4) or (math.isnan(value) and math.isnan(wanted))

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from seglib.data.normalization import normalize
-from seglib.lesson.common.exercise import Attempt, NotYet, describe, exercise, number
+from seglib.lesson.common.exercise import Attempt, NotYet, describe, exercise, number, one_number
 from seglib.lesson.cuda.step_memory import GIB, step_memory
 from seglib.lesson.cuda.sync_counter import count_syncs
 
@@ -72,9 +72,7 @@ FOUR_LARGE_PICTURES = 18.75
 def check_activations(my_activations: Attempt) -> str:
     """Check `my_activations()`: GiB of activations of eight pictures, half as wide and half as high."""
     answer = my_activations(given="nothing")
-    value = number(answer)
-    if value is None:
-        raise NotYet(f"one number is wanted, in GiB; this is {describe(answer)}.")
+    value = one_number(answer, unit=", in GiB")
     measured = 8 * step_memory("deeplabv3_resnet50", (480, 640)).activations_per_image / GIB
     if abs(value - measured) < 0.25:
         return f"Counted as above, it is {measured:.2f} GiB: twice as many pictures, each with a quarter of the pixels."

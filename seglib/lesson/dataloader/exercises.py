@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from seglib.lesson.common.exercise import Attempt, NotYet, describe, exercise, number
+from seglib.lesson.common.exercise import Attempt, NotYet, describe, exercise, one_number
 
 
 @exercise
@@ -128,9 +128,7 @@ _BATCH_SIZE = 8
 def check_notes_number(my_number: Attempt) -> str:
     """Check `my_number()`: the notes' `total_loss / count` for the lesson's losses, in batches of 8."""
     answer = my_number(given="nothing")
-    value = number(answer)
-    if value is None:
-        raise NotYet(f"one number is wanted; this is {describe(answer)}.")
+    value = one_number(answer)
     means = [batch.mean().item() for batch in _LOSSES.split(_BATCH_SIZE)]
     measured = sum(means) / (4 * len(means))
     if abs(value - measured) < 0.005:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from seglib.lesson.common.exercise import Attempt, NotYet, describe, describe_error, exercise, number
+from seglib.lesson.common.exercise import Attempt, NotYet, describe, describe_error, exercise, number, one_number
 
 IMAGES_LEFT = ("0", "1", "2", "3", "4", "6", "7")  # the image of 5 is lost
 MASKS_LEFT = ("0", "1", "3", "4", "5", "6", "7")  # the mask of 2 is lost
@@ -19,9 +19,7 @@ MASKS_LEFT = ("0", "1", "3", "4", "5", "6", "7")  # the mask of 2 is lost
 def check_wrong_pairs(my_wrong_pairs: Attempt) -> str:
     """Check `my_wrong_pairs()`: how many pairs by position are wrong, after one mask and one image were lost."""
     answer = my_wrong_pairs(given="nothing")
-    value = number(answer)
-    if value is None:
-        raise NotYet(f"one number is wanted; this is {describe(answer)}.")
+    value = one_number(answer)
     pairs = list(zip(IMAGES_LEFT, MASKS_LEFT, strict=True))
     wrong = [(image, mask) for image, mask in pairs if image != mask]
     if value == len(wrong):

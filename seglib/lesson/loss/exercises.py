@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from seglib.lesson.common.exercise import Attempt, NotYet, close, describe, exercise, number
+from seglib.lesson.common.exercise import Attempt, NotYet, close, describe, exercise, number, one_number
 
 _OUTPUTS = torch.tensor([0.2, 0.9, 0.4, -0.5, 1.2, 0.7, 3.0, -2.0]).view(2, 1, 2, 2)
 _MASKS = torch.tensor([0.0, 1.0, 1.0, 0.0, 255.0, 1.0, 255.0, 0.0]).view(2, 1, 2, 2)
@@ -89,9 +89,7 @@ def check_dice_loss(my_dice_loss: Attempt) -> str:
 def check_best_guess(my_guess: Attempt) -> str:
     """Check `my_guess()`: the best single probability for all pixels, one tenth of them fruit, with pos_weight 3."""
     result = my_guess(given="nothing")
-    value = number(result)
-    if value is None:
-        raise NotYet(f"one number is wanted; this is {describe(result)}.")
+    value = one_number(result)
     if value > 1 or value < 0:
         raise NotYet(f"a probability lies between 0 and 1, and yours is {value:g}.")
     typical = (

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn, optim
 
-from seglib.lesson.common.exercise import Attempt, NotYet, close, describe, exercise, number
+from seglib.lesson.common.exercise import Attempt, NotYet, close, describe, exercise, one_number
 from seglib.metrics import confusion_matrix, iou
 
 
@@ -98,9 +98,7 @@ def check_evaluate(my_evaluate: Attempt) -> str:
     given = "batches of 4, 4 and 2 pictures, and a model in training mode"
     dict_hint = "the model gives a dict: its answer is model(images)['out']."
     result = my_evaluate(model, batches, given=given, hints={AttributeError: dict_hint, KeyError: dict_hint})
-    value = number(result)
-    if value is None:
-        raise NotYet(f"one number is wanted; this is {describe(result)}.")
+    value = one_number(result)
     if model.training:
         raise NotYet("the model answered in training mode. model.eval() comes first.")
     if model.images_seen < 10:

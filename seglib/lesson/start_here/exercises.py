@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from seglib.lesson.common.exercise import Attempt, NotYet, close, describe, exercise, number
+from seglib.lesson.common.exercise import Attempt, NotYet, close, describe, exercise, number, one_number
 
 _PREDICTED = torch.tensor([[0, 1, 1, 0], [0, 1, 1, 0], [0, 1, 1, 0], [0, 0, 0, 0]], dtype=torch.bool)  # 6 cells
 _TARGET = torch.tensor([[0, 0, 0, 0], [0, 1, 1, 0], [0, 0, 1, 1], [0, 0, 0, 1]], dtype=torch.bool)  # 5 cells, 3 shared
@@ -87,9 +87,7 @@ def _iou_hint(value: float, predicted: torch.Tensor, target: torch.Tensor, given
 def check_larger_squares(my_larger_squares: Attempt) -> str:
     """Check `my_larger_squares()`: the IoU of two squares of 8 by 8 cells, shifted by one cell to the side."""
     answer = my_larger_squares(given="nothing")
-    value = number(answer)
-    if value is None:
-        raise NotYet(f"one number is wanted; this is {describe(answer)}.")
+    value = one_number(answer)
     if abs(value - 56 / 72) < 0.006:  # two decimals are enough for a prediction
         return "56 cells are shared and 72 are covered: 56 / 72 = 0.78. The larger the square, the less a cell costs."
     if close(value, 1 / 3):

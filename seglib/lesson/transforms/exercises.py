@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from seglib.data.normalization import IMAGENET_MEAN, IMAGENET_STD, normalize
-from seglib.lesson.common.exercise import Attempt, NotYet, describe, exercise, number
+from seglib.lesson.common.exercise import Attempt, NotYet, describe, exercise, one_number
 
 _MEAN = torch.tensor(IMAGENET_MEAN)
 _STD = torch.tensor(IMAGENET_STD)
@@ -21,9 +21,7 @@ def check_black_twice(my_black: Attempt) -> str:
     once = (0 - mean) / std
     twice = _black_twice(0)
     answer = my_black(given="nothing")
-    value = number(answer)
-    if value is None:
-        raise NotYet(f"one number is wanted; this is {describe(answer)}.")
+    value = one_number(answer)
     if _near(value, twice):
         return f"({once:.2f} - 0.485) / 0.229 = {twice:.2f}. Twice, black lies far below all that the model has seen."
     typical = (
