@@ -16,9 +16,16 @@ from seglib.inference.palette import ORANGE, SKY_BLUE
 from seglib.lesson import show
 from seglib.lesson.common.small_dataset import near_twin, write_small
 from seglib.lesson.dataloader.exercises import check_notes_number
-from seglib.lesson.dataloader.figures import LEFT_OUT, epoch_time_chart, leak_chart, order_chart, workers_chart
+from seglib.lesson.dataloader.figures import (
+    LEFT_OUT,
+    epoch_time_chart,
+    leak_chart,
+    order_chart,
+    panels_of,
+    workers_chart,
+)
 from seglib.lesson.dataloader.leaking_split import scores_of, split_in_half, twins_of
-from seglib.lesson.dataloader.random_draws import RandomDraws, give_own_generator
+from seglib.lesson.dataloader.random_draws import OwnCrops, RandomDraws, give_own_generator
 from tests.support.exercise_answers import NONSENSE, STUBS, printed
 from tests.support.helpers import binary_mask, make_folders, photograph
 
@@ -114,6 +121,59 @@ def test_with_generators_of_their_own_they_do_not_and_a_seed_repeats_all():
     batches = [tuple(batch) for epoch in epochs for batch in epoch]
     assert len(set(batches)) == 4
     assert own_draws(worker_init_fn=give_own_generator) == epochs
+
+
+def crops_of_two_workers(**arguments):
+    """Eight crops of a photograph whose pixels all differ, in the batches of two workers."""
+    photograph = torch.arange(3 * 50 * 60.0).reshape(3, 50, 60)
+    generator = torch.Generator().manual_seed(0)
+    loader = DataLoader(OwnCrops(photograph, 8, (20, 30)), 4, num_workers=2, generator=generator, **arguments)
+    return torch.stack(list(loader))  # (2, 4, 3, 20, 30)
+
+
+def test_crops_lie_inside_the_photograph_and_are_copies_of_it():
+    photograph = torch.arange(3 * 21 * 32.0).reshape(3, 21, 32)
+    crops = OwnCrops(photograph, 100, (20, 30))
+    assert len(crops) == 100
+    corners = set()
+    for idx in range(100):
+        crop = crops[idx]
+        row, column = divmod(int(crop[0, 0, 0]), 32)
+        assert torch.equal(crop, photograph[:, row : row + 20, column : column + 30])
+        corners.add((row, column))
+    assert corners == {(row, column) for row in range(2) for column in range(3)}
+
+
+def test_two_workers_cut_the_same_crops_unless_cured():
+    first, second = crops_of_two_workers()
+    assert torch.equal(first, second)
+    assert len(first.unique(dim=0)) == 4
+    cured = crops_of_two_workers(worker_init_fn=give_own_generator)
+    assert len(cured.flatten(0, 1).unique(dim=0)) == 8
+
+
+def test_the_panels_of_a_record_are_those_of_small_pictures():
+    rows = [{"loading_seconds": 0.1, "training_seconds": 4.0}, {"loading_seconds": 0.2, "training_seconds": 5.0}]
+    record = {
+        "workers": [
+            {"case": "files 1280 wide, pictures 320 wide", "rows": rows},
+            {"case": "files 320 wide, pictures 320 wide", "rows": rows[:1]},
+            {"case": "files 1280 wide, pictures 1280 wide", "rows": [{"loading_seconds": 9.0}]},
+        ]
+    }
+    assert panels_of(record) == {
+        "loading an epoch": {"files 1280 wide": [0.1, 0.2], "files 320 wide": [0.1]},
+        "training an epoch": {"files 1280 wide": [4.0, 5.0], "files 320 wide": [4.0]},
+    }
+
+
+@pytest.mark.parametrize(
+    ("pictures", "labels"),
+    [(10, ["batch 1", "batch 2"]), (13, ["batch 1, 3", "batch 2"]), (4, ["batch 1"]), (3, [])],
+)
+def test_the_legend_of_the_order_names_full_batches_only(pictures, labels):
+    (legend,) = order_chart({"in order": [range(pictures)]}, 4).legends
+    assert [text.get_text() for text in legend.get_texts()] == [*labels, "left out by drop_last=True"]
 
 
 def test_the_order_of_pictures_is_drawn_batch_by_batch():

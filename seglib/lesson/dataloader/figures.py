@@ -1,6 +1,7 @@
 """Owns the charts of 03_dataloader: the order of pictures, the time of an epoch, workers, IoU after a leaking split."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -43,6 +44,21 @@ def epoch_time_chart(epochs: Mapping[str, Mapping[str, float]]) -> Figure:
     axes.set_ylabel("files on the disk")
     figure.legend(loc="outside upper center", ncols=8, frameon=False, handlelength=0.9, columnspacing=1.0)
     return figure
+
+
+def panels_of(record: Mapping[str, Any]) -> dict[str, dict[str, list[float]]]:
+    """The seconds of a record of benchmarks/loading.py as `workers_chart` takes them, of pictures that end up 320 wide.
+
+    Returns:
+        Title of the panel -> {which files: seconds with 0, 1 and 2 workers}.
+    """
+    panels: dict[str, dict[str, list[float]]] = {"loading an epoch": {}, "training an epoch": {}}
+    for case in record["workers"]:
+        files, _, pictures = case["case"].partition(", ")
+        if pictures == "pictures 320 wide":
+            panels["loading an epoch"][files] = [row["loading_seconds"] for row in case["rows"]]
+            panels["training an epoch"][files] = [row["training_seconds"] for row in case["rows"]]
+    return panels
 
 
 @styled
@@ -92,7 +108,7 @@ def leak_chart(scores: Mapping[str, Mapping[str, Sequence[float]]]) -> Figure:
             axes.text(x + 0.09, mean, f"{mean:.2f}", va="center", color=colour)
     axes.set_xticks(range(len(scores)), list(scores))
     low, high = axes.get_ylim()
-    axes.set(xlabel="trained on", ylabel="IoU (0 to 1)", xlim=(-0.5, len(scores) - 0.38), ylim=(low, high + 0.02))
+    axes.set(xlabel="trained on", ylabel="IoU (at most 1)", xlim=(-0.5, len(scores) - 0.38), ylim=(low, high + 0.02))
     figure.legend(loc="outside upper center", ncols=len(kinds), frameon=False, title="IoU measured on")
     return figure
 
@@ -120,7 +136,10 @@ def order_chart(panels: Mapping[str, Sequence[Sequence[int]]], batch_size: int) 
         axes.set_yticks([row + 0.47 for row in range(rows)], [str(row + 1) for row in range(rows)])
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
-    words = {"batch 1, 3, ...": SKY_BLUE, "batch 2, 4, ...": ORANGE, "left out by drop_last=True": LEFT_OUT}
-    handles = [Patch(facecolor=colour, label=label) for label, colour in words.items()]
+    longest_of_all = max(len(order) for epochs in panels.values() for order in epochs)
+    numbers = [str(number + 1) for number in range(longest_of_all // batch_size)]  # of the full batches
+    words = {"batch " + ", ".join(numbers[::2]): SKY_BLUE, "batch " + ", ".join(numbers[1::2]): ORANGE}
+    handles = [Patch(facecolor=colour, label=label) for label, colour in words.items() if label != "batch "]
+    handles.append(Patch(facecolor=LEFT_OUT, label="left out by drop_last=True"))
     figure.legend(handles=handles, loc="outside upper center", ncols=3, frameon=False)
     return figure

@@ -1,7 +1,8 @@
-"""Owns a dataset of random numbers, to see what workers do to them, and the cure. See 03_dataloader."""
+"""Owns datasets of random numbers and crops, to see what workers do to them, and the cure. See 03_dataloader."""
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.utils.data import Dataset, get_worker_info
 
 
@@ -28,6 +29,35 @@ class RandomDraws(Dataset):
 
     def __getitem__(self, idx: int) -> tuple[int, int]:
         return int(self.rng.integers(1, 101)), int(torch.randint(1, 101, ()))
+
+
+class OwnCrops(Dataset):
+    """Each item is a random crop of one photograph; where it lies is drawn from the dataset's own generator.
+
+    Args:
+        photograph: (3, H, W), of any dtype, at least as large as a crop.
+        count: how many items there are.
+        size: (height, width) of a crop, in pixels.
+
+    Example:
+        >>> OwnCrops(torch.zeros(3, 240, 320), 8)[0].shape
+        torch.Size([3, 90, 120])
+    """
+
+    def __init__(self, photograph: Tensor, count: int, size: tuple[int, int] = (90, 120)):
+        self.photograph = photograph
+        self.count = count
+        self.size = size
+        self.rng = np.random.default_rng(0)  # each worker gets a copy, in the state of this moment
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, idx: int) -> Tensor:
+        height, width = self.size
+        top = int(self.rng.integers(self.photograph.shape[1] - height + 1))
+        left = int(self.rng.integers(self.photograph.shape[2] - width + 1))
+        return self.photograph[:, top : top + height, left : left + width]
 
 
 def give_own_generator(worker_id: int) -> None:
