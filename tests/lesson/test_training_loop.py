@@ -12,7 +12,12 @@ from PIL import Image
 
 from seglib.errors import SegError, TrainingError
 from seglib.lesson import annotate, show
-from seglib.lesson.training_loop.annotations import LOOP_EXPLANATIONS, NOTES_LOOP_EXPLANATIONS, SCRIPT_REASONS
+from seglib.lesson.training_loop.annotations import (
+    LOOP_EXPLANATIONS,
+    NOTES_LOOP_EXPLANATIONS,
+    SCRIPT_LOOP_EXPLANATIONS,
+    SCRIPT_REASONS,
+)
 from seglib.lesson.training_loop.exercises import check_epoch, check_gradient
 from seglib.lesson.training_loop.figures import (
     graph_chart,
@@ -24,7 +29,7 @@ from seglib.lesson.training_loop.figures import (
     race_table,
 )
 from seglib.lesson.training_loop.monitor import training_monitor
-from seglib.lesson.training_loop.notes_script import NOTES_LOOP, NOTES_SCRIPT, script_diff
+from seglib.lesson.training_loop.notes_script import NOTES_LOOP, NOTES_SCRIPT, loop_and_evaluation, script_diff
 from seglib.losses import make_loss
 from seglib.optim import make_optimizer
 from seglib.training.history import History
@@ -111,6 +116,15 @@ def test_the_comparison_as_a_table_says_which_recipe_never_reaches_a_goal_and_ro
     assert "at least 7.8\n" in race_table(record, "augmented")
 
 
+@pytest.mark.parametrize(
+    ("reached", "said"), [(0, "0 of 3, in 800 steps"), (1, "1 of 3, in 800 steps"), (2, "2 of 3, after 800 steps")]
+)
+def test_steps_in_which_most_runs_did_not_arrive_are_not_said_to_be_those_after_which_they_did(reached, said):
+    record = a_record()
+    record["race"]["augmented"]["rows"][0]["notes"]["reached"] = reached
+    assert said in race_table(record, "augmented")
+
+
 def test_the_race_names_the_runs_of_both_recipes():
     found = race_runs(a_record(), "augmented")
     assert {name: [run["arm"] for run in runs] for name, runs in found.items()} == {
@@ -149,6 +163,19 @@ def test_each_change_of_the_script_has_its_reason_and_both_scripts_can_be_read_o
     assert old == sorted(line.strip().replace("'", '"') for line in NOTES_SCRIPT.splitlines() if line.strip())
     for group in groups:
         assert ({line[0] for line in group.lines} == {" "}) == (group.explanation == "")
+
+
+def test_the_loop_of_the_script_and_its_evaluation_are_shown_whole_and_each_piece_is_explained():
+    repaired = (ROOT / "examples" / "finetune.py").read_text(encoding="utf-8")
+    shown = loop_and_evaluation(repaired)
+    compile(shown, "shown", "exec")
+    assert shown.startswith("for epoch in range(args.epochs):\n")
+    assert "    save(pretrained_deeplab, args.out)\n\n\n@torch.no_grad()\ndef evaluate(" in shown
+    assert shown.rstrip().endswith('return intersection / union if union else float("nan")')
+    groups = annotate(shown, SCRIPT_LOOP_EXPLANATIONS).groups
+    assert [group.fragment for group in groups] == list(SCRIPT_LOOP_EXPLANATIONS)
+    with pytest.raises(SegError, match="no lines from '@torch.no_grad"):
+        loop_and_evaluation("\n    for epoch in range(3):\n        pass\n    print()\n")
 
 
 def test_indentation_quotes_and_empty_lines_are_no_change():

@@ -3,11 +3,15 @@
 # A piece of one line of `train_one_epoch` -> its explanation, in the form of the notes: what the line does, and what
 # happens without it. `annotate` shows both side by side; a piece that no longer stands in the source is an error.
 LOOP_EXPLANATIONS = {
+    "train_dataloader: Batches,": "**Types.** `Batches`, `Loss` and `Step` tell reader and editor what may be given. "
+    "Python itself does not look at them.",
     "model.train()": "**Training mode.** Tells the model to keep dropout active and to let BatchNorm follow the batch. "
     "It stands here, and not once before all epochs, because the evaluation after each epoch switches it off. Without "
     "it the second epoch trains with frozen statistics.",
     "guard = guard or DivergenceGuard": "**A guard against NaN.** Keeps the last good weights, ends the training when "
     "the loss is NaN or infinite, and tells a progress bar how it goes. Without it, a NaN spreads to every weight.",
+    "labels_checked_once(": "**Inner loop.** The batches, as they are. On a GPU the masks of the first epoch are "
+    "looked at on the way; on a CPU the loss does that.",
     "batch_to_device(images, masks, device)": "**Moving the data.** Images and masks are copied to where the model is. "
     "Without it, tensors of two devices meet, which is an error. Python does not wait for the copy to a GPU. The "
     "images come in an order in memory, `channels_last`, that convolutions read faster.",
@@ -26,35 +30,40 @@ LOOP_EXPLANATIONS = {
     "does, and does not wait for a GPU.",
     "guard.keep_weights()": "**A copy of all weights.** Made before they move, so that good ones are at hand if the "
     "loss of this step is no number.",
-    "loss = step(images, masks)": "**Only where it is asked for.** Another way to do the five lines below, for a GPU: "
-    "notebook 08 has it. We do without.",
+    "loss = step(images, masks)": "**Only where it is asked for.** Another function for the five lines below. `fit` "
+    "makes one that clips the gradients, if it gets a `clip_norm`. Notebook 08 has one for a GPU.",
     "guard.check_step(total_loss / count)": "**Is it still a number?** If not, the training ends here, and the model "
     "gets the weights back that were kept.",
     "loss.backward()": "**Backward pass.** Calculates the gradient of every weight, and adds it to what is there. "
     "Without it, there is nothing to follow.",
-    "optimizer.step()": "**Optimization step.** Moves the weights along their gradients. This is how the model learns; "
-    "without it, everything above is computed for nothing. Before `backward` it would find no gradients.",
+    "optimizer.step()": "**Optimization step.** Moves each weight a little, against its gradient. This is how the "
+    "model learns; without it, everything above is computed for nothing. Before `backward` it would find no gradients.",
     "if scheduler:": "**Learning rate.** It may change from step to step; notebook 06 shows how and why.",
-    "return mean_over_images": "**The exact mean.** The sum divided by all images, once, at the end.",
+    "return mean_over_images": "**The exact mean.** The sum divided by the number of all images, once, at the end. "
+    "Without any batch it is an error.",
 }
 
 # The notes' own lines, in the notes' form.
 NOTES_LOOP_EXPLANATIONS = {
     "pretrained_deeplab.train()": "**Training mode.** Dropout is active, and BatchNorm takes its mean and spread from "
-    "the batch. A new model is in this mode anyway. After an `eval()` it would stay out of it without this line.",
-    "for epoch in range(100)": "**Epoch loop.** Shows all pictures a hundred times. Without it each is seen once.",
-    "total_loss = 0": "**Start again at nothing.** Without it the printed number grows from epoch to epoch.",
-    "count = 0": "**And count anew.** It has the same reason.",
+    "the batch. A new model is in this mode anyway. Without this line, a model that was measured, after `eval()`, "
+    "would be trained in evaluation mode.",
+    "for epoch in range(100)": "**Epoch loop.** Shows all pictures a hundred times; twice, above. Without it each is "
+    "seen once.",
+    "total_loss = 0": "**The sum begins at 0.** In each epoch anew. Without it the losses of earlier epochs stay in "
+    "the printed mean.",
+    "count = 0": "**The count too.** Without it the pictures of earlier epochs stay in the count.",
     "for images, masks in": "**Inner loop.** Gives one batch after another. All that follows happens once for each "
     "batch: that is a step.",
     "images = images.to": "**Moving data.** Copies the images to where the model is. Without it, on a GPU: an error.",
     "masks = masks.to": "**The masks too.** The loss compares them with the outputs. Without it: the same error.",
     "optimizer.zero_grad()": "**Zeroing gradients.** Throws away the gradients of the step before. Without it they "
     "add up, and no error tells.",
-    "outputs =": "**Forward pass.** The model computes one number for each pixel, and writes down how. `['out']` takes "
-    "the outputs from a dict. Without this line the next one stops.",
+    "outputs =": "**Forward pass.** The model computes one number for each pixel, and writes down how. A DeepLab "
+    "gives back a dict, and `['out']` takes the outputs from it; many other models give back the outputs themselves. "
+    "Without this line the next one stops.",
     "loss = criterion": "**Loss calculation.** One number: how far the outputs are from the masks. Without it the "
-    "lines below stop.",
+    "lines below stop. (MSE takes masks of whole numbers too, BCE does not; our masks are floats anyway.)",
     "count += 4": "**Counting.** Right only if the batch holds four pictures. The last one may hold fewer.",
     "total_loss += loss.item()": "**Adding up.** `.item()` makes a plain number of the loss. Without it the sum keeps "
     "what each batch wrote down.",
@@ -63,6 +72,28 @@ NOTES_LOOP_EXPLANATIONS = {
     "optimizer.step()": "**Optimization step.** Moves each weight a little, against its gradient. Without it nothing "
     "is learned, and no error tells.",
     "print(total_loss / count)": "**Progress.** It prints a quarter of the loss: see below.",
+}
+
+# The loop of examples/finetune.py and its `evaluate`, beside what was learned above.
+SCRIPT_LOOP_EXPLANATIONS = {
+    "for epoch in range(args.epochs)": "**Epoch loop.** As many as the options say.",
+    "pretrained_deeplab.train()": "**Training mode, in each epoch.** `evaluate` below ends in evaluation mode.",
+    "images = images.to(device)": "**Moving data.** As in the notes.",
+    "if torch.rand(()) < 0.5": "**Mirrored at random.** In half of the batches, images and masks together (02).",
+    "optimizer.zero_grad()": "**Zeroing gradients.** And the five steps begin.",
+    "if not torch.isfinite(loss)": "**A number?** `isfinite` is false for NaN and for infinity. The script stops "
+    "before `backward`, so no weight has seen it.",
+    "count += len(images)": "**A mean over pictures.** The loss times its pictures, divided by all pictures below.",
+    "loss.backward()": "**Backward pass.** The gradients are complete.",
+    "clip_grad_norm_": "**Clipping.** Between `backward` and `step`.",
+    "optimizer.step()": "**Optimization step.** The weights move, and then the rate (06).",
+    "iou = evaluate(": "**Validation.** After each epoch, by the function below. Both numbers are printed, and the "
+    "weights are saved.",
+    "@torch.no_grad()": "**Without a graph.** The same as `with torch.no_grad():` around all lines of the function.",
+    "model.eval()": "**Evaluation mode.** No dropout, and BatchNorm's running averages.",
+    "predicted =": "**Masks.** The loss was BCE and Dice, so an output above 0 means fruit (05).",
+    "intersection +=": "**Count pixels.** Over all pictures, whatever the size of a batch.",
+    "return intersection": "**IoU.** The pixels in both masks, divided by those in either.",
 }
 
 # A piece of one line that examples/finetune.py has and the notes have not, or the other way round -> why. The lines

@@ -1,6 +1,7 @@
 """Owns the notes' loop and their whole script, and the difference to examples/finetune.py. See 07_training_loop."""
 
 import difflib
+import textwrap
 from collections.abc import Mapping
 
 from seglib.errors import SegError
@@ -86,6 +87,25 @@ optimizer = optim.Adam(pretrained_deeplab.parameters(), lr=1e-5)
 pretrained_deeplab.to(device)
 # Training Loop
 {NOTES_LOOP}"""
+
+
+def loop_and_evaluation(repaired: str) -> str:
+    """The lines of the repaired script that train and measure: its training loop, and below it its `evaluate`.
+
+    Args:
+        repaired: the source of examples/finetune.py.
+
+    Raises:
+        SegError: it has another form, so that the two cannot be found.
+    """
+    parts = []
+    for first, last in (("    for epoch in range(", "    print("), ("@torch.no_grad()\ndef evaluate(", "\n\n")):
+        start = repaired.find(f"\n{first}") + 1
+        end = repaired.find(f"\n{last}", start)
+        if not start or end < start:
+            raise SegError(f"The script has no lines from {first.strip()!r} on.", "a loop and evaluate", "Look there.")
+        parts.append(textwrap.dedent(repaired[start:end]).rstrip())
+    return "\n\n\n".join(parts) + "\n"
 
 
 def script_diff(notes: str, repaired: str, reasons: Mapping[str, str]) -> Annotation:
