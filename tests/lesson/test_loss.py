@@ -141,11 +141,18 @@ def test_the_cures_are_judged_at_their_best_choice():
     assert (best["iou"], best["iou_spread"]) == (0.76, 0.01)
     assert [mark["epoch"] for mark in best["marks"]] == [0, 12]
     assert imbalance.summary(runs[:-1])["best"].keys() == CURES.keys() - {"dice"}
-    record = {"runs": runs, **summary}
+    record = {"runs": runs, "settings": {"fruit_share": 0.2}, **summary}
     assert figures.row_of_choice(record, "bce", "constant", 1e-3)["iou"] == 0.51
     assert len(figures.runs_of_choice(record, "bce", "constant", 1e-3)) == 3
     show(figures.cure_dots(record), ALT)
-    show(figures.start_curves(record, ["bce", "bce, bias set"], "poly", 3e-3), ALT)
+    curves = figures.start_curves(record, ["bce", "bce, bias set"], "poly", 3e-3)
+    assert [axes.get_title() for axes in curves.axes] == ["loss", "called fruit", "IoU"]
+    for axes, level in zip(curves.axes, (0.3, 0.2, 0.71), strict=True):
+        for bars in axes.containers:
+            steps, values = bars.lines[0].get_data()
+            assert list(steps) == [0, 96]  # at their true distance
+            assert list(values) == pytest.approx([level, level])
+    show(curves, ALT)
 
 
 # Charts

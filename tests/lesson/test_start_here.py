@@ -3,11 +3,21 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from seglib.lesson import show
 from seglib.lesson.start_here.exercises import check_larger_squares
-from seglib.lesson.start_here.figures import before_after, cut_at_columns, outputs_figure, training_step_figure
+from seglib.lesson.start_here.figures import (
+    before_after,
+    objects,
+    outputs_figure,
+    semantic_and_instance_figure,
+    training_step_figure,
+)
 from tests.support.exercise_answers import NONSENSE, STUBS, printed
+from tools.notebooks.environment import ROOT
+
+SAMPLES = ROOT / "data_samples"
 
 
 @pytest.fixture
@@ -83,6 +93,8 @@ def test_a_step_has_five_boxes_in_order_and_an_epoch_its_batches(noise, shown, b
     words = [text.get_text() for text in figure.axes[0].texts]
     names = [word for word in words if word[:2] in {"1.", "2.", "3.", "4.", "5."}]
     assert names == ["1. picture", "2. outputs", "3. loss", "4. gradients", "5. step"]
+    assert "weights of the model" in words
+    assert "optimizer.zero_grad()" in words
     assert f"an epoch: {batches} batches of {batch_size} photographs, {batches} steps" in words
     assert len(figure.axes[0].patches) == 5 + batches * (1 + batch_size)  # arrows are annotations
     show(figure, "Five boxes with arrows, and a row of batches below them.")
@@ -98,8 +110,31 @@ def test_outputs_are_drawn_around_their_threshold(noise, shown):
     show(figure, "A photograph, its outputs in colours, and a mask.")
 
 
-def test_two_objects_of_a_class_are_told_apart_at_a_column():
-    classes = np.array([[1, 1, 255, 1, 0], [2, 2, 0, 2, 2]], np.uint8)
-    objects = cut_at_columns(classes, {1: 3, 2: 4})
-    assert objects.tolist() == [[1, 1, 0, 3, 0], [2, 2, 0, 2, 4]]
-    assert classes[0, 2] == 255  # the mask is left as it was
+def test_two_lemons_of_one_class_are_told_apart(shown):
+    labels = np.zeros((960, 1280), np.uint8)
+    labels[300:760, 620:1050] = 2  # over the disc, and beside it
+    labels[210:300, 420:600] = 3
+    labels[0, 0] = 255
+    numbers = objects(labels)
+    assert numbers[532, 776] == 1
+    assert numbers[532, 776 + 143] == 2
+    assert np.array_equal(numbers[labels != 2], labels[labels != 2])
+    assert labels[532, 776] == 2  # the mask is left as it was
+    picture = np.full((960, 1280, 3), 200, np.uint8)
+    figure = semantic_and_instance_figure(picture, labels)
+    assert [axes.get_title() for axes in figure.axes] == ["photograph", "semantic", "instances"]
+    bare, semantic, instances = (np.asarray(axes.images[0].get_array()) for axes in figure.axes)
+    assert bare.shape == (520, 700, 3)
+    in_front, behind = (532 - 200, 776 - 380), (532 - 200, 1000 - 380)
+    assert np.array_equal(semantic[in_front], semantic[behind])
+    assert not np.array_equal(instances[in_front], instances[behind])
+    show(figure, "A part of a photograph: bare, by class, and by object.")
+
+
+def test_the_disc_lies_over_a_lemon_of_the_sample():
+    labels = np.asarray(Image.open(SAMPLES / "class_masks" / "fruit_007.png"))
+    numbers = objects(labels)
+    front, behind = (numbers == 1).sum(), (numbers == 2).sum()
+    assert front + behind == (labels == 2).sum()
+    assert 0.9 < front / (np.pi * 142**2) <= 1  # it fills the disc
+    assert behind > 0.3 * front

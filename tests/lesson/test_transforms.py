@@ -7,7 +7,9 @@ from PIL import Image
 
 from seglib.data.dataset import CustomDataset
 from seglib.data.normalization import normalize
+from seglib.lesson import recorded
 from seglib.lesson.transforms.exercises import check_black_twice
+from seglib.lesson.transforms.figures import transform_cost_chart
 from seglib.lesson.transforms.transform_widget import (
     COLOR_TRANSFORMS,
     GEOMETRIC_TRANSFORMS,
@@ -147,3 +149,24 @@ def test_fruit_comes_out_blue_on_yellow_fruit_too():
     yellow = torch.tensor([240, 228, 66], dtype=torch.uint8).view(3, 1, 1).expand(3, 20, 20)
     red, _, blue = overlay_ignored(yellow, torch.ones(20, 20, dtype=torch.uint8))[10, 10].tolist()
     assert blue > red + 50
+
+
+def test_each_job_has_a_chart_of_its_own():
+    cost = recorded("transform_cost")
+    steps, first, second = transform_cost_chart(cost).axes
+    assert "opened picture" in first.get_title()
+    assert "tensor" in second.get_title()
+    names = [label.get_text().replace("\n", " ") for axes in (first, second) for label in axes.get_yticklabels()]
+    assert names == [row["order"] for row in cost["orders"]]
+    assert len(second.patches) == 2
+    assert first.get_xlim() == second.get_xlim()  # a millisecond is as long in both
+    assert len(steps.patches) == len(cost["steps"])
+
+
+def test_no_number_of_the_chart_lies_on_another():
+    figure = transform_cost_chart(recorded("transform_cost"))
+    figure.draw_without_rendering()
+    for axes in figure.axes:
+        boxes = [text.get_window_extent() for text in axes.texts]
+        overlapping = [(a, b) for n, a in enumerate(boxes) for b in boxes[:n] if a.overlaps(b)]
+        assert not overlapping

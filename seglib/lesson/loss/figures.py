@@ -181,32 +181,42 @@ def cure_dots(record: Mapping[str, Any]) -> Figure:
         axes.vlines(best["iou"], row - 0.3, row + 0.3, color=colour, linewidth=2)
     axes.axvline(record["best"]["bce"]["iou"], color=BLUE, linestyle=":", linewidth=1.2)
     axes.set_yticks(range(len(names)), names)
-    axes.set(xlabel="IoU (0 to 1); a dot is a seed, a line the mean", ylabel="trained with", xlim=(0, 1))
+    axes.set(xlabel="IoU (the axis does not begin at 0); a dot is a seed, a line the mean", ylabel="trained with")
     axes.invert_yaxis()
     return figure
 
 
 @styled
 def start_curves(record: Mapping[str, Any], names: Sequence[str], schedule: str, lr: float) -> Figure:
-    """Draw loss and IoU on the validation pictures in the course of a training, mean and spread over the seeds.
+    """Draw how the first steps go: loss, share of the pixels that are called fruit, and IoU, over the steps.
+
+    All are of the validation pictures; a point is the mean over the seeds, a bar the spread (standard deviation).
 
     Args:
         record: of `benchmarks/imbalance.py`.
         names: of losses in it.
         schedule, lr: the choice that they share.
     """
-    figure, (panels,) = new_figure(1, 2, 8.0, 3.4)
+    figure, (panels,) = new_figure(1, 3, 9.0, 3.4)
     for name, colour, marker in zip(names, (BLUE, ORANGE, GREEN), "os^", strict=False):
         courses = [run["marks"] for run in runs_of_choice(record, name, schedule, lr)]
         steps = [8 * mark["epoch"] for mark in courses[0]]
-        for axes, key in zip(panels, ("loss", "iou"), strict=True):
+        for axes, key in zip(panels, ("loss", "drawn", "iou"), strict=True):
             values = np.array([[mark[key] for mark in marks] for marks in courses])  # (seeds, marks)
             axes.errorbar(
-                range(len(steps)), values.mean(0), values.std(0, ddof=1), color=colour, marker=marker, capsize=3,
+                steps, values.mean(0), values.std(0, ddof=1), color=colour, marker=marker, capsize=3,
                 label=name if key == "loss" else None,
             )  # fmt: skip
-            axes.set_xticks(range(len(steps)), [str(step) for step in steps])
+            axes.set_xticks([step for step in steps if step != 8], [str(step) for step in steps if step != 8])
+            axes.set_xticks(steps, minor=True)
+    share = record["settings"]["fruit_share"]
+    panels[1].axhline(share, color=BLACK, linestyle=":", linewidth=1.2)
+    panels[1].annotate(
+        "share of fruit", (1, share), (0, 4), xycoords=("axes fraction", "data"), textcoords="offset points",
+        ha="right", fontsize=10,
+    )  # fmt: skip
     panels[0].set(title="loss", xlabel="steps", ylabel="mean loss of a pixel", ylim=(0, None))
-    panels[1].set(title="IoU", xlabel="steps", ylabel="IoU (0 to 1)", ylim=(0, 1))
+    panels[1].set(title="called fruit", xlabel="steps", ylabel="share of the pixels (0 to 1)", ylim=(0, None))
+    panels[2].set(title="IoU", xlabel="steps", ylabel="IoU (0 to 1)", ylim=(0, 1))
     figure.legend(loc="outside upper center", ncols=len(names), frameon=False)
     return figure

@@ -1,6 +1,6 @@
-"""Owns the figures of 00_start_here: a training step, outputs, IoU cell by cell, before and after, errors."""
+"""Owns the figures of 00_start_here: kinds of masks, a training step, outputs, IoU, before and after, errors."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,23 +14,34 @@ from seglib.inference.palette import BLUE, GREEN, HIT, INVENTED, MISSED, ORANGE,
 from seglib.lesson.common.figures import new_figure, styled
 from seglib.lesson.common.plots import image_grid
 
+BOX = (380, 200, 1080, 720)  # of fruit_007: left, top, right, bottom of the part with two lemons and a banana
+DISC = (776, 532, 142)  # the lemon in front: column and row of its middle, radius
+LEMON = 2  # its class
 
-def cut_at_columns(class_mask: Any, cuts: Mapping[int, int]) -> np.ndarray:
-    """Make a mask of single objects out of one of classes, where a column parts the two objects of a class.
+
+def semantic_and_instance_figure(image: Any, classes: Any) -> Figure:
+    """Draw a part of fruit_007 three times: bare, filled by class, and with each fruit in a colour of its own.
+
+    The two lemons are of one class, and one hides a part of the other. A disc over the one in front tells them apart.
 
     Args:
-        class_mask: (H, W) of labels; 255 becomes background.
-        cuts: class -> the column at which its second object begins.
-
-    Returns:
-        (H, W) int64: 0, the background; the class for what lies left of its cut; a new number for what lies right.
+        image: the whole photograph, whatever `to_picture` takes.
+        classes: its mask of classes, whatever `to_labels` takes; 2 is lemon, 3 is banana.
     """
-    labels = to_labels(class_mask)
-    objects = np.where(labels == 255, 0, labels)
-    column = np.arange(labels.shape[1])
-    for number, (label, first) in enumerate(cuts.items(), len(cuts) + 1):
-        objects[(labels == label) & (column >= first)] = number
-    return objects
+    left, top, right, bottom = BOX
+    part = (slice(top, bottom), slice(left, right))
+    picture = to_picture(image)[part]
+    labels = to_labels(classes)
+    panels = [overlay(picture, each[part], [SKY_BLUE, ORANGE, GREEN], alpha=0.75) for each in (labels, objects(labels))]
+    return image_grid([[picture, *panels]], ["photograph", "semantic", "instances"])
+
+
+def objects(labels: np.ndarray) -> np.ndarray:
+    """The labels of fruit_007, (H, W), with 1 for the lemon in front: 2 is left to the other."""
+    column, row, radius = DISC
+    rows, columns = np.indices(labels.shape)
+    in_front = (columns - column) ** 2 + (rows - row) ** 2 < radius**2
+    return np.where((labels == LEMON) & in_front, 1, labels)
 
 
 STAGES = (  # name, the notes' line, the middle of the box; the boxes are SIDE wide
@@ -67,10 +78,15 @@ def training_step_figure(image: Any, mask: Any, batches: int, batch_size: int) -
     _arrow(axes, (5.42, 3.0), (5.93, 3.0))
     _arrow(axes, (7.2, 2.5), (7.2, 1.45))
     _arrow(axes, (5.93, 0.95), (5.42, 0.95))
-    _arrow(axes, (4.15, 1.45), (4.15, 2.5))
-    axes.text(4.3, 1.97, "moves the weights\nof the model", ha="left", va="center", fontsize=11)
-    axes.text(1.1, 1.55, "then the next batch", ha="center", va="center", fontsize=11)
-    _arrow(axes, (1.1, 1.75), (1.1, 2.5))
+    _arrow(axes, (4.15, 1.45), (4.15, 1.79))
+    axes.text(4.15, 1.975, "weights of the model", ha="center", va="center", fontsize=12, fontweight="bold")
+    _arrow(axes, (4.15, 2.16), (4.15, 2.5))
+    for up, words in ((1.6, "changes the"), (2.33, "with its")):
+        axes.text(4.3, up, words, ha="left", va="center", fontsize=10)
+    axes.text(1.1, 1.0, "then clear the gradients,\nand take the next batch", ha="center", va="center", fontsize=11)
+    axes.text(1.1, 0.6, "optimizer.zero_grad()", ha="center", va="center", fontsize=10, family="monospace")
+    _arrow(axes, (2.88, 0.95), (2.25, 0.95))
+    _arrow(axes, (1.1, 1.32), (1.1, 2.5))
     axes.set(xlim=(-0.25, 8.55), ylim=(-1.15, 5.2))
     _epoch(axes, batches, batch_size)
     return figure
@@ -111,12 +127,12 @@ def outputs_figure(image: Any, outputs: Any, mask: Any, threshold: float) -> Fig
         image: whatever `to_picture` takes.
         outputs: (H, W), the numbers of the model; what lies below -2 or above 3 gets the colour of the end.
         mask: (H, W), the true mask, drawn as a black outline over the outputs.
-        threshold: what lies above counts as fruit; it is white in the middle panel.
+        threshold: what lies above counts as fruit. In the middle panel it is blue, the threshold white, the rest grey.
     """
     outputs = np.asarray(outputs)
     figure, ((bare, numbers, called),) = new_figure(1, 3, 8.5, 3.2)
     bare.imshow(to_picture(image))
-    colours = LinearSegmentedColormap.from_list("around the threshold", [ORANGE, "white", BLUE])
+    colours = LinearSegmentedColormap.from_list("around the threshold", ["#777777", "white", BLUE])
     drawn = numbers.imshow(outputs, cmap=colours, norm=TwoSlopeNorm(threshold, -2.0, 3.0))
     numbers.contour(to_labels(mask) != 0, levels=[0.5], colors="black", linewidths=1.2)
     called.imshow(overlay(image, outputs > threshold, SKY_BLUE, alpha=0.75))
