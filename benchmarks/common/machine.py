@@ -35,3 +35,13 @@ def machine_with_gpu(device: "torch.device") -> dict[str, Any]:
 
     gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else None
     return {**machine(), "gpu": gpu}
+
+
+def device_in_use() -> str:
+    """Where a training runs here: the GPU's name, or "cpu"; a record that was made on two machines keeps it by run."""
+    import torch
+
+    from seglib.device import pick_device
+
+    device = pick_device()
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type

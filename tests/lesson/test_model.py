@@ -1,4 +1,4 @@
-"""What 04_model draws, trains and asks: stages by hooks, the auxiliary head, the ceiling, the exercise checks."""
+"""What 04_model draws, trains, measures and asks: stages, the auxiliary head, two modes, the ceiling, the exercises."""
 
 import ast
 import inspect
@@ -15,7 +15,9 @@ from seglib import build_deeplab
 from seglib.lesson import show
 from seglib.lesson.common.ceiling import best_masks, ceiling_chart
 from seglib.lesson.model.auxiliary_head import Aux, aux_chart, build_for, loss_of, score, train_with_aux
-from seglib.lesson.model.exercises import check_freeze, check_new_head, check_running_mean
+from seglib.lesson.model.exercises import check_freeze, check_new_head, check_places, check_running_mean, places_in_use
+from seglib.lesson.model.figures import WAYS, WINDOWS, modes_chart, window_drawing
+from seglib.lesson.model.modes import averages_from, compare_modes, in_training_mode, iou_in_company, neighbours
 from seglib.lesson.model.stages import draw_stages, stages
 from seglib.lesson.model.stride_slider import stride_slider
 from seglib.losses import make_loss
@@ -61,8 +63,9 @@ def test_stages_count_every_parameter_once_and_give_the_shapes(aux):
     assert shapes["classifier", "out"] == shapes["auxiliary head", "aux"] == (1, 48, 64)
     assert shapes["auxiliary head", "3x3 window"] == (10, 6, 8)
     with torch.no_grad():
-        wanted = aux.eval()(IMAGE[None])["out"][0, 0].abs().numpy()
+        wanted = aux.eval()(IMAGE[None])["out"][0, 0].numpy()  # one channel keeps its sign
     np.testing.assert_allclose(found[[*shapes].index(("classifier", "out"))].picture, wanted, atol=1e-5)
+    assert all(stage.picture.min() >= 0 for stage in found[1:] if stage.shape[0] > 1)  # of many it is the mean size
 
 
 def test_stages_leave_the_model_as_it_was(aux):
@@ -133,6 +136,95 @@ def test_the_chart_of_the_auxiliary_head_can_be_shown():
         "with": {"parameters": 11_023_968, "milliseconds_a_step": 155.0, "iou": [0.52, 0.6, 0.5]},
     }
     show(aux_chart({"arms": arms}), "two bars, two bars, and three dots twice")
+
+
+# The two modes
+
+
+@pytest.fixture(scope="module")
+def small():
+    """A model with BatchNorm and dropout that is quick, and has learned nothing."""
+    torch.manual_seed(0)
+
+    class Small(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layers = nn.Sequential(
+                nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.Dropout(0.5), nn.Conv2d(4, 1, 1)
+            )
+
+        def forward(self, images):
+            return {"out": self.layers(images)}
+
+    return Small().eval()
+
+
+def test_measuring_in_both_modes_leaves_the_model_as_it_was(small):
+    before = {key: value.clone() for key, value in small.state_dict().items()}
+    ways = compare_modes(small, square_pairs(6), square_pairs(5), draws=2)
+    assert not small.training
+    assert all(torch.equal(before[key], value) for key, value in small.state_dict().items())
+    assert set(WAYS) <= ways.keys()
+    assert len(ways["as left"]) == len(ways["training pictures"]) == 2
+    show(modes_chart([{"epochs": epochs, "iou": ways} for epochs in (1, 2)]), "dots of seven ways in two panels")
+
+
+def test_in_training_mode_only_dropout_is_held_still(small):
+    modes = {type(part).__name__: part.training for part in in_training_mode(small).modules()}
+    assert modes["BatchNorm2d"]
+    assert not modes["Dropout"]
+    assert in_training_mode(small, dropout=True).layers[3].training
+
+
+def test_averages_taken_anew_are_the_plain_means_over_all_images(small):
+    images = torch.stack([image for image, _ in square_pairs(8)])
+    norm = averages_from(small, images).layers[1]
+    with torch.no_grad():
+        wanted = small.layers[0](images).mean(dim=(0, 2, 3))
+    torch.testing.assert_close(norm.running_mean, wanted)
+    assert not norm.training
+
+
+def test_company_counts_in_training_mode_only(small):
+    pairs = square_pairs(4)
+    images = torch.stack([image for image, _ in pairs])
+    nobody = [images[:0]] * 4
+    bright = [torch.full((3, 3, 48, 64), 9.0)] * 4
+    assert iou_in_company(small, pairs, nobody) == iou_in_company(small, pairs, bright)
+    batch = in_training_mode(small)
+    with torch.no_grad():
+        alone = batch(images[:1])["out"][0]
+        beside = batch(torch.cat([images[:1], bright[0]]))["out"][0]
+    assert not torch.allclose(alone, beside, atol=1e-3)
+
+
+def test_nobody_is_its_own_neighbour():
+    images = torch.arange(6.0).view(6, 1, 1, 1)
+    for number, others in enumerate(neighbours(images, torch.Generator().manual_seed(0))):
+        assert len(others) == 3
+        assert number not in others.flatten().tolist()
+
+
+# The window of a convolution
+
+
+@pytest.mark.parametrize(("title", "size"), list(zip(WINDOWS, (7, 4, 5), strict=True)))
+def test_the_drawn_outputs_are_as_many_as_torch_gives(title, size):
+    stride, dilation = WINDOWS[title]
+    assert nn.Conv2d(1, 1, 3, stride=stride, dilation=dilation)(torch.zeros(1, 1, 9, 9)).shape[-1] == size
+    titles = [axes.get_title() for axes in window_drawing().axes]
+    assert f"output: {size} x {size}" in titles
+
+
+def test_the_window_can_be_shown():
+    show(window_drawing(), "Three pairs of grids with coloured squares.")
+
+
+@pytest.mark.parametrize(("rate", "width", "height"), [(2, 3, 2), (1, 4, 3), (5, 4, 3), (2, 5, 5), (3, 4, 3)])
+def test_a_place_is_in_use_if_its_weight_gets_a_gradient(rate, width, height):
+    layer = nn.Conv2d(1, 1, 3, dilation=rate, padding=rate)
+    layer(torch.ones(1, 1, height, width)).sum().backward()
+    assert int((layer.weight.grad != 0).sum()) == places_in_use(rate, width, height)
 
 
 # The ceiling
@@ -217,7 +309,9 @@ def said(capsys, check, answer) -> str:
 
 
 def my_head(model, num_classes):
-    model.classifier[4] = nn.Conv2d(256, num_classes, 1)
+    for head in (model.classifier, model.aux_classifier):
+        if head is not None:
+            head[4] = nn.Conv2d(head[4].in_channels, num_classes, 1)
     return model
 
 
@@ -233,7 +327,13 @@ def my_freeze(model):
 
 
 @pytest.mark.parametrize(
-    ("check", "answer"), [(check_new_head, my_head), (check_running_mean, my_update), (check_freeze, my_freeze)]
+    ("check", "answer"),
+    [
+        (check_new_head, my_head),
+        (check_places, lambda: [9, 9, 3]),
+        (check_running_mean, my_update),
+        (check_freeze, my_freeze),
+    ],
 )
 def test_a_right_answer_is_right(capsys, check, answer):
     assert said(capsys, check, answer).startswith("Right.")
@@ -241,6 +341,26 @@ def test_a_right_answer_is_right(capsys, check, answer):
 
 def wide_window(model, num_classes):
     model.classifier[4] = nn.Conv2d(256, num_classes, 3, padding=1)
+    return model
+
+
+def wide_aux_window(model, num_classes):
+    if model.aux_classifier is not None:
+        model.aux_classifier[4] = nn.Conv2d(2, num_classes, 3, padding=1)
+    model.classifier[4] = nn.Conv2d(256, num_classes, 1)
+    return model
+
+
+def new_aux_head(model, num_classes):
+    if model.aux_classifier is not None:
+        model.aux_classifier = type(model.aux_classifier)(8, num_classes)
+    model.classifier[4] = nn.Conv2d(256, num_classes, 1)
+    return model
+
+
+def added_head(model, num_classes):
+    model.aux_classifier = nn.Identity()
+    model.classifier[4] = nn.Conv2d(256, num_classes, 1)
     return model
 
 
@@ -266,6 +386,12 @@ def forget(model):
         (check_new_head, lambda model, num_classes: model, "21 channels, not 1"),
         (check_new_head, lambda model, num_classes: num_classes, "this is 1"),
         (check_new_head, no_return, "is there a return"),
+        (check_new_head, wide_aux_window, "the last layer of the auxiliary head"),
+        (check_new_head, new_aux_head, "the pretraining is gone"),
+        (check_new_head, added_head, "now it has one"),
+        (check_places, lambda: [9, 9], "three numbers are wanted"),
+        (check_places, lambda: [9, 9, "3"], "whole number of places"),
+        (check_places, lambda: (8, 9, 3), "not at rate 12"),
         (check_running_mean, lambda mean, features, momentum: mean, "nothing has changed"),
         (check_running_mean, lambda m, f, p: m + p * f.mean(dim=(0, 2, 3)), "has to shrink"),
         (check_running_mean, lambda m, f, p: 0.3, "3 channels have 3 running means"),

@@ -299,6 +299,43 @@ WRONG_ANSWERS: dict[tuple[str, str], list[tuple[str, str]]] = {
             "    return model",
             "the pretraining is gone",
         ),
+        (
+            "def my_head(model, num_classes):\n"
+            "    model.classifier[4] = torch.nn.Conv2d(256, num_classes, 1)\n"
+            "    return model",
+            "['aux'] has 21 channels",
+        ),
+        (
+            "def my_head(model, num_classes):\n"
+            "    for head in (model.classifier, model.aux_classifier):\n"
+            "        head[4] = torch.nn.Conv2d(head[4].in_channels, num_classes, 1)\n"
+            "    return model",
+            "look before you exchange",
+        ),
+        (
+            "def my_head(model, num_classes):\n"
+            "    for head in (model.classifier, model.aux_classifier):\n"
+            "        if head is not None:\n"
+            "            head[4] = torch.nn.Conv2d(256, num_classes, 1)\n"
+            "    return model",
+            "in_channels",
+        ),
+        (
+            "def my_head(model, num_classes):\n"
+            "    model.classifier[4] = torch.nn.Conv2d(256, num_classes, 1)\n"
+            "    model.aux_classifier = None\n"
+            "    return model",
+            "the auxiliary head is gone",
+        ),
+    ],
+    ("04_model", "places"): [
+        ("def my_places():\n    return [9, 1, 1]", "of a picture 320 wide"),
+        ("def my_places():\n    return [9, 9, 9]", "the grid is 30 high"),
+        ("def my_places():\n    return [9, 9, 1]", "the middle is not alone"),
+        ("def my_places():\n    return [9, 9, 6]", "36 above or below"),
+        ("def my_places():\n    return [9, 4, 3]", "not at rate 24"),
+        ("def my_places():\n    return 21", "three numbers are wanted"),
+        ("def my_places():\n    return [9, 9, 0]", "from 1 to 9"),
     ],
     ("04_model", "running_mean"): [
         (
@@ -413,6 +450,14 @@ WRONG_ANSWERS: dict[tuple[str, str], list[tuple[str, str]]] = {
             "    return 1 - (shared + 1) / (probabilities.sum() + masks.sum() - shared + 1)",
             "this is IoU as a loss",
         ),
+    ],
+    ("06_optimizer", "rate_and_iou"): [
+        ("def my_choice():\n    return 1e-5, 0.01", "take a much higher rate"),
+        ("def my_choice():\n    return 1e-2, 0.47", "A lower rate gets farther"),
+        ("def my_choice():\n    return 1e-3, 0.47", "A higher rate gets farther"),
+        ("def my_choice():\n    return 3e-3, 0.85", "64 steps do not get so far"),
+        ("def my_choice():\n    return 0.55, 3e-3", "swapped"),
+        ("def my_choice():\n    return 3e-3", "give back two numbers"),
     ],
     ("06_optimizer", "momentum"): [
         (

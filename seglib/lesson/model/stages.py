@@ -8,18 +8,27 @@ from typing import Any
 import numpy as np
 import torch
 from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import ConnectionPatch
 from torch import Tensor, nn
 
 from seglib.data.normalization import denormalize
 from seglib.inference.overlay import to_picture
+from seglib.inference.palette import BLUE, ORANGE
 from seglib.lesson.common.figures import new_figure, styled
+
+# Below 0 orange, 0 white, above 0 blue.
+SIGNED = LinearSegmentedColormap.from_list("signed", [ORANGE, "white", BLUE])
 
 
 @dataclass(frozen=True)
 class Stage:
-    """What comes out of one part of a model: shape (C, H, W), and a picture of it, (H, W) or (H, W, 3)."""
+    """What comes out of one part of a model: shape (C, H, W), and a picture of it, (H, W) or (H, W, 3).
+
+    A picture (H, W) is the mean size of the numbers over all channels. Where there is one channel it is the number
+    itself, with its sign: above 0 is fruit.
+    """
 
     part: str
     name: str
@@ -103,9 +112,11 @@ def _steps_of_head(part: str, layers: list[nn.Module], output: str) -> Iterator[
 
 
 def _shape_and_picture(output: Tensor) -> tuple[tuple[int, ...], np.ndarray]:
-    """Of the first of a batch: (C, H, W), and the mean absolute value over the channels, (H, W)."""
+    """Of the first of a batch: (C, H, W), and (H, W): the mean absolute value of many channels, or the only one."""
     # Computed inside the hook: the block after this one may write into the same memory.
-    return tuple(output.shape[1:]), output[0].float().abs().mean(dim=0).cpu().numpy()
+    channels = output[0].float()  # (C, H, W)
+    picture = channels[0] if len(channels) == 1 else channels.abs().mean(dim=0)
+    return tuple(output.shape[1:]), picture.cpu().numpy().copy()
 
 
 def _merge_equal_sizes(found: list[Stage]) -> list[Stage]:
@@ -150,7 +161,11 @@ def draw_stages(found: Sequence[Stage]) -> Figure:
 
 def _draw_stage(axis: Axes, stage: Stage) -> None:
     axis.set_visible(True)
-    axis.imshow(stage.picture, vmin=0, cmap="cividis", interpolation="nearest", aspect="auto")
+    if stage.shape[0] == 1:  # with its sign: white is 0
+        limit = max(float(np.abs(stage.picture).max()), 1e-6)
+        axis.imshow(stage.picture, vmin=-limit, vmax=limit, cmap=SIGNED, interpolation="nearest", aspect="auto")
+    else:
+        axis.imshow(stage.picture, vmin=0, cmap="cividis", interpolation="nearest", aspect="auto")
     title = f"['{stage.name}']" if stage.name in ("out", "aux") else stage.name
     axis.set_title(title, fontsize=10.5, pad=3)
     axis.set_xlabel(str(stage.shape), fontsize=10.5, labelpad=2)

@@ -1,4 +1,4 @@
-"""Owns the exercise checks of 06_optimizer: momentum by hand, and how far a schedule lets Adam move a weight."""
+"""Owns the exercise checks of 06_optimizer: a rate and its IoU, how far a schedule lets Adam go, momentum by hand."""
 
 import math
 from collections.abc import Sequence
@@ -7,7 +7,73 @@ import torch
 from torch import nn
 
 from seglib.lesson.common.exercise import Attempt, NotYet, close, describe, exercise, number
+from seglib.lesson.common.recorded import recorded
 from seglib.optim import make_scheduler
+
+EPOCHS = 8  # after which benchmarks/learning_rates.py measured last
+NEAR = 0.05  # of IoU, for a prediction
+
+
+@exercise
+def check_rate_and_iou(my_choice: Attempt) -> str:
+    """Check `my_choice()`: a learning rate for 64 steps of the notes' Adam, and the IoU that it reaches.
+
+    Both are compared with the record of benchmarks/learning_rates.py. Between two rates the IoU is taken from the
+    straight line over the logarithm of the rate. A rate is good if it comes within one spread of the best.
+    """
+    rate, predicted = _rate_and_iou(my_choice(given="nothing"))
+    rows = [row for row in recorded("learning_rates")["summary"] if row["arm"] == "adam"]
+    rates = [row["lr"] for row in rows]
+    marks = {mark["epoch"]: [row["marks"][place]["iou"] for row in rows] for place, mark in enumerate(rows[0]["marks"])}
+    if not rates[0] <= rate <= rates[-1]:
+        raise NotYet(f"a rate of {rate:g} was not measured. Choose one from {rates[0]:g} to {rates[-1]:g}.")
+    best = max(rows, key=lambda row: row["marks"][-1]["iou"])
+    reached = _between(rate, rates, marks[EPOCHS])
+    if reached < best["marks"][-1]["iou"] - best["marks"][-1]["iou_spread"]:
+        raise NotYet(_rate_hint(rate, reached, best["lr"]))
+    if not abs(predicted - reached) <= NEAR:
+        early = _between(rate, rates, marks[3])
+        raise NotYet(_iou_hint(predicted, reached, early))
+    return f"At {rate:g} the record has an IoU of {reached:.2f} after {EPOCHS} epochs, and you predicted {predicted:g}."
+
+
+def _rate_and_iou(result: object) -> tuple[float, float]:
+    both = tuple(result) if isinstance(result, tuple | list) else ()
+    numbers = [number(value) for value in both]
+    if len(numbers) != 2 or None in numbers:
+        raise NotYet(f"give back two numbers, the rate and the IoU: return rate, iou. This is {describe(result)}.")
+    rate, predicted = float(numbers[0] or 0), float(numbers[1] or 0)
+    if 0 < predicted < rate:
+        raise NotYet("the first number is the rate, the second the IoU. These two look as if they were swapped.")
+    if not 0 <= predicted <= 1:
+        raise NotYet(f"an IoU lies between 0 and 1; yours is {predicted:g}.")
+    return rate, predicted
+
+
+def _between(rate: float, rates: Sequence[float], ious: Sequence[float]) -> float:
+    """The IoU at a rate, on the straight line between the two measured ones beside it."""
+    logs = [math.log10(each) for each in rates]
+    place = min(max(sum(each <= rate for each in rates) - 1, 0), len(rates) - 2)
+    share = (math.log10(rate) - logs[place]) / (logs[place + 1] - logs[place])
+    return ious[place] + share * (ious[place + 1] - ious[place])
+
+
+def _rate_hint(rate: float, reached: float, best: float) -> str:
+    if rate < 1e-4:
+        return (
+            f"at {rate:g} the IoU is {reached:.2f}. In 64 steps no weight goes much farther than "
+            f"{64 * rate:g}: take a much higher rate."
+        )
+    way = "higher" if rate < best else "lower"
+    return f"at {rate:g} the IoU is {reached:.2f}. A {way} rate gets farther."
+
+
+def _iou_hint(predicted: float, reached: float, early: float) -> str:
+    if abs(predicted - early) < 0.02:
+        return "the rate is good. The IoU is about that after 3 epochs; in the five that follow it rises a little."
+    if predicted > reached:
+        return "the rate is good, but 64 steps do not get so far: the rise from epoch 3 to 8 is smaller."
+    return "the rate is good, and it gets farther than you think: look at what it has after 3 epochs."
 
 
 @exercise

@@ -1,6 +1,7 @@
 """Owns the charts of 06_optimizer.
 
-What a learning rate reaches, how far it moves the weights, and how a schedule changes it.
+Steps on one weight, a range test, what a learning rate reaches and how far it moves the weights, which part of the
+model is trained, and how a schedule changes the rate.
 """
 
 from collections.abc import Mapping, Sequence
@@ -41,6 +42,59 @@ def learning_rates(schedule: str, steps: int, warmup: int, lr: float) -> list[fl
         optimizer.step()
         scheduler.step()
     return rates
+
+
+@styled
+def descent_paths(paths: Mapping[float, Sequence[float]]) -> Figure:
+    """Draw the steps of gradient descent on the loss w * w, a panel for each learning rate.
+
+    Args:
+        paths: learning rate -> the weight before the first step and after each.
+    """
+    figure, (row,) = new_figure(1, len(paths), 8.0, 2.9)
+    reach = 1.1 * max(abs(weight) for path in paths.values() for weight in path)
+    curve = np.linspace(-reach, reach, 200)
+    for axes, (lr, path) in zip(row, paths.items(), strict=True):
+        axes.plot(curve, curve**2, color="#999999", linewidth=1.2)
+        axes.plot(path, np.square(path), color=BLUE, marker="o", markersize=4, linewidth=1)
+        axes.plot(path[:1], np.square(path[:1]), color=VERMILLION, marker="s", markersize=7)
+        axes.set(title=f"lr {lr:g}", xlabel="weight", ylabel="loss")
+    return figure
+
+
+@styled
+def range_curve(rates: Sequence[float], losses: Sequence[float]) -> Figure:
+    """Draw the losses of a range test over its rates, both axes logarithmic.
+
+    Args:
+        rates: rising.
+        losses: one for each; what is no finite number is left out.
+    """
+    figure, ((axes,),) = new_figure(1, 1, 8.0, 3.2)
+    finite = [(rate, loss) for rate, loss in zip(rates, losses, strict=True) if np.isfinite(loss)]
+    axes.plot(*zip(*finite, strict=True), color=BLUE, marker="o", markersize=4)
+    axes.axvline(NOTES_LR, color="#666666", linestyle=":", linewidth=1.4)
+    axes.text(NOTES_LR, 1.02, "the notes", ha="center", fontsize=10, transform=axes.get_xaxis_transform())
+    axes.set(xscale="log", yscale="log", xlabel="learning rate of the step", ylabel="loss before it")
+    return figure
+
+
+@styled
+def part_curves(series: Mapping[str, Sequence[Row]]) -> Figure:
+    """Draw the IoU over the number of training pictures, a line for each part of the model that was trained.
+
+    Args:
+        series: name in the legend -> rows of the record of benchmarks/freezing.py, fewest pictures first.
+    """
+    figure, ((axes,),) = new_figure(1, 1, 8.0, 3.4)
+    for place, (name, rows) in enumerate(series.items()):
+        _with_spread(axes, [row["pictures"] for row in rows], rows, place, name)
+    counts = [row["pictures"] for row in next(iter(series.values()))]
+    axes.set(xscale="log", xlabel="training pictures", ylabel="IoU of fruit (0 to 1)", ylim=(0, 1))
+    axes.set_xticks(counts, [str(count) for count in counts])
+    axes.minorticks_off()
+    figure.legend(loc="outside upper center", ncols=len(series), frameon=False)
+    return figure
 
 
 @styled
