@@ -89,6 +89,7 @@ def modes_chart(runs: Sequence[Mapping[str, Any]]) -> Figure:
         axes.set_yticks(range(len(WAYS)), list(WAYS.values()) if number == 0 else [""] * len(WAYS))
         axes.set(title=f"after {epochs} epochs", xlabel="IoU on validation (0 to 1)")
         axes.margins(x=0.15)
+        axes.locator_params(axis="x", nbins=4)
         axes.invert_yaxis()
     figure.supylabel("where mean and spread come from", fontsize=12)
     return figure
