@@ -207,8 +207,9 @@ def explain_worker_death() -> Iterator[None]:
         raise TrainingError(
             "A worker, one of the processes that load pictures, has died.",
             "workers that live as long as their loader",
-            "num_workers=0 loads in this process, and shows the error if it is one. Else memory ran out: fewer "
-            "workers, or in Docker --shm-size=2g. A dataset defined in a notebook has to move into a file.",
+            "num_workers=0 loads in this process, and shows the error if it is one. After 'Killed', memory ran out: "
+            "fewer workers, or smaller batches. After 'Bus error', shared memory did: in Docker, --shm-size=2g. A "
+            "dataset defined in a notebook has to move into a file.",
         ) from error
 
 

@@ -4,7 +4,7 @@ A mask is smoothed, saved as JPEG, drawn in colours, or counted otherwise than t
 values, and each needs another fix.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,6 @@ from seglib.data.mask_tables import Colour, hex_of
 from seglib.errors import MaskError, name_of
 
 _IGNORE = 255
-_EXAMPLE = 'classes=["background", "cell"]'
 
 
 @dataclass(frozen=True)
@@ -63,13 +62,18 @@ class MaskSource:
             f"Say it, with your labels: palette={self.example_palette(colours)}.",
         )
 
-    def palette_without_classes(self, colours: list[Colour]) -> MaskError:
-        """The error for a palette picture that is not black and white, where no classes are named."""
-        found = f"{self.name} is a palette picture (mode P) in {_listed([hex_of(c) for c in colours], 'colours')}."
+    def palette_without_classes(self, colours: dict[int, Colour]) -> MaskError:
+        """The error for a palette picture that is not black and white, where no classes are named.
+
+        Args:
+            colours: number -> its colour, of the numbers that the picture uses.
+        """
+        listed = _listed([hex_of(colour) for colour in colours.values()], "colours")
+        found = f"{self.name} is a palette picture (mode P) in {listed}."
         if len(colours) <= 2:
-            fix = f"Say which is the object: palette={self.example_palette(colours)}."
+            fix = f"Say which is the object: palette={self.example_palette(list(colours.values()))}."
             return MaskError(found, "black and white, or a table that says which colour is the object", fix)
-        fix = f"If its numbers are the labels, name the classes: {_EXAMPLE} and so on."
+        fix = f"If its numbers are the labels, name the classes: {_naming(colours)}."
         return MaskError(found, "black and white, as long as no classes are named", fix)
 
     def greys_are_other_labels(self, greys: dict[int, int]) -> bool:
@@ -161,8 +165,10 @@ def _fix(source: MaskSource, counts: dict[int, int], strange: list[int]) -> str:
     """The fix where the values are those of another way to count."""
     if source.classes is None:
         if len(strange) == 1 and _IGNORE not in counts:
-            return f"If {strange[0]} is the object, say so: relabel={{{strange[0]}: 255}}. If not, see {_EXAMPLE}."
-        return f"If these are class labels, name the classes: {_EXAMPLE}. If not, save the mask anew."
+            return (
+                f"If {strange[0]} is the object, say so: relabel={{{strange[0]}: 255}}. If not, see {_naming(counts)}."
+            )
+        return f"If these are class labels, name the classes: {_naming(counts)}. If not, save the mask anew."
     count = len(source.classes)
     if len(strange) == 1 and (strange[0] == count or strange[0] >= 200 or strange[0] < 0):
         return f"If {strange[0]} means void or unknown, say so: ignore={strange[0]}."
@@ -174,6 +180,17 @@ def _fix(source: MaskSource, counts: dict[int, int], strange: list[int]) -> str:
         names = ", ".join(f'"{name}"' for name in source.classes[:2])
         return f"Name all classes, as in classes=[{names}, ...], or merge labels: relabel={{{strange[0]}: 1}}."
     return f"Say which label each of them is, as in relabel={{{strange[0]}: 1}}, or correct the mask."
+
+
+def _naming(labels: Iterable[int]) -> str:
+    """The argument that names the classes, with a name for each label up to the largest; 255 is for ignore."""
+    last = max((label for label in labels if label != _IGNORE), default=1)
+    if last <= 1:
+        return 'classes=["background", "cell"]'
+    if last <= 5:
+        names = ", ".join(f'"class {label}"' for label in range(1, last + 1))
+        return f'classes=["background", {names}]'
+    return f'classes=["background", "class 1"] and so on, {last + 1} names'
 
 
 def _step(values: list[int], count: int) -> int:

@@ -315,7 +315,7 @@ def _numbers_of_palette(mask: Image.Image, source: MaskSource) -> np.ndarray:
     if source.classes is None:
         if set(colours.values()) <= {(0, 0, 0), (255, 255, 255)}:
             return np.where(np.isin(numbers, [n for n, grey in greys.items() if grey]), 255, 0).astype(np.uint8)
-        raise source.palette_without_classes(list(colours.values()))
+        raise source.palette_without_classes(colours)
     if len(greys) == len(colours) and source.greys_are_other_labels(greys):
         raise MaskError(
             f"{source.name} is a palette picture (mode P) whose greys are other labels than its numbers: "

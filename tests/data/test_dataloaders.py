@@ -145,7 +145,9 @@ def test_a_worker_that_is_killed_during_a_training_step_is_explained_there():
     with pytest.raises(TrainingError) as caught:
         train()
     assert not waited_to_the_end
-    check_message(caught.value, "worker", "num_workers=0", "--shm-size")
+    check_message(
+        caught.value, "worker", "num_workers=0", "'Killed', memory", "'Bus error', shared memory", "--shm-size"
+    )
 
 
 class Failing(Dataset):

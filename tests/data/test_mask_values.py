@@ -1,3 +1,6 @@
+import ast
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -496,3 +499,31 @@ def test_a_missing_table_and_an_unknown_name_are_refused(tmp_path):
     (tmp_path / "l.csv").write_text("r,g,b,label,name\n0,0,0,1,background\n")
     with refused(MaskError, tmp_path, "label 1"):
         make_mask_values(palette=tmp_path / "l.csv", classes=CLASSES)
+
+
+@pytest.mark.parametrize(
+    ("labels", "names"),
+    [
+        ((0, 1, 3), 4),
+        ((0, 2, 3, 255), 4),
+        ((0, 1, 5), 6),
+    ],
+)
+def test_the_fix_for_labels_without_names_can_be_typed_as_it_stands(tmp_path, labels, names):
+    pixels = np.resize(np.array(labels, np.uint8), (HEIGHT, WIDTH))
+    Image.fromarray(pixels).save(tmp_path / "grey.png")
+    palette = Image.fromarray(pixels, "P")
+    palette.putpalette([value for label in range(256) for value in (label, 255 - label, 90)])
+    palette.save(tmp_path / "palette.png")
+    for name in ("grey.png", "palette.png"):
+        with pytest.raises(MaskError) as caught:
+            load_mask(tmp_path / name)
+        classes = ast.literal_eval(re.search(r"classes=(\[.*?\])", str(caught.value)).group(1))
+        assert len(classes) == names
+        assert np.array_equal(np.array(load_mask(tmp_path / name, classes)), pixels)
+
+
+def test_many_labels_are_counted_where_their_names_would_fill_the_message(tmp_path):
+    Image.fromarray(np.resize(np.array([0, 7, 18], np.uint8), (HEIGHT, WIDTH))).save(tmp_path / "grey.png")
+    with pytest.raises(MaskError, match="and so on, 19 names"):
+        load_mask(tmp_path / "grey.png")

@@ -109,7 +109,7 @@ def _check_aux_head(model: Any, before: _SmallDeepLab, num_classes: int) -> None
             f"['out'] is right, but ['aux'] has {channels} channels, not {num_classes}. A model with an auxiliary head "
             "has a second last layer: model.aux_classifier[4]."
         )
-    wanted = (num_classes, before.aux_classifier[4].in_channels, 1, 1)  # type: ignore[index, union-attr]
+    wanted = (num_classes, before.aux_classifier[4].in_channels, 1, 1)  # type: ignore[index]
     if tuple(head[4].weight.shape) != wanted:
         raise NotYet("the last layer of the auxiliary head looks at one cell alone, too: kernel_size 1.")
 
@@ -140,7 +140,7 @@ def check_places(my_places: Attempt) -> str:
     wanted = [places_in_use(rate, **PLACES) for rate in RATES]
     if numbers == wanted:
         return "At rate 36 the window fits in width, 40, and not in height, 30: the middle row of its three is left."
-    typical = {
+    typical: dict[tuple[int, ...], str] = {
         (9, 1, 1): "that is the grid of a picture 320 wide. Of one 640 wide, 480 high it is 40 by 30.",
         (9, 9, 9): "that would need more than 36 cells in both directions, and the grid is 30 high.",
         (9, 9, 1): "at rate 36 the middle is not alone: 36 cells to the left or right of a cell there can be another.",
