@@ -8,7 +8,7 @@ import pytest
 import torch
 from matplotlib.colors import to_hex
 from PIL import Image
-from torch.utils.data import DataLoader
+from torch.utils.data import ConcatDataset, DataLoader, Subset, random_split
 
 from seglib import CustomDataset
 from seglib.data.splits import Split
@@ -104,10 +104,11 @@ def test_pictures_that_were_not_measured_have_no_dots():
     assert [text.get_text() for text in axes.texts] == ["0.45"]
 
 
-def own_draws(**arguments):
+def own_draws(dataset=None, **arguments):
     """The draws of the dataset's own generator in two epochs of ten items, with two workers."""
     generator = torch.Generator().manual_seed(0)
-    loader = DataLoader(RandomDraws(10), batch_size=5, num_workers=2, generator=generator, **arguments)
+    dataset = dataset or RandomDraws(10)
+    loader = DataLoader(dataset, batch_size=5, num_workers=2, generator=generator, **arguments)
     return [[own.tolist() for own, _ in loader] for _ in range(2)]
 
 
@@ -121,6 +122,29 @@ def test_with_generators_of_their_own_they_do_not_and_a_seed_repeats_all():
     batches = [tuple(batch) for epoch in epochs for batch in epoch]
     assert len(set(batches)) == 4
     assert own_draws(worker_init_fn=give_own_generator) == epochs
+
+
+def split_at_random(count):
+    return random_split(RandomDraws(12), [count, 12 - count], generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        Subset(RandomDraws(12), range(10)),
+        split_at_random(10)[0],
+        Subset(split_at_random(11)[0], range(10)),
+        ConcatDataset([RandomDraws(5), RandomDraws(5)]),  # a part for each worker
+        ConcatDataset([RandomDraws(3), RandomDraws(7)]),  # the first worker draws from both
+        ConcatDataset([Subset(RandomDraws(9), range(4)), RandomDraws(6)]),
+        Subset(ConcatDataset([RandomDraws(8), RandomDraws(8)]), range(3, 13)),
+    ],
+    ids=["Subset", "random_split", "Subset twice", "ConcatDataset", "mixed batch", "Subset inside", "Subset around"],
+)
+def test_the_cure_reaches_the_dataset_inside_a_wrapper(wrapped):
+    first, second = own_draws(wrapped)[0]
+    assert first[:2] == second[:2]  # without the cure the workers repeat each other here too
+    assert own_draws(wrapped, worker_init_fn=give_own_generator) == own_draws(worker_init_fn=give_own_generator)
 
 
 def crops_of_two_workers(**arguments):

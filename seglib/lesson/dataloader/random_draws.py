@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset, get_worker_info
+from torch.utils.data import ConcatDataset, Dataset, Subset, get_worker_info
 
 
 class RandomDraws(Dataset):
@@ -63,6 +63,9 @@ class OwnCrops(Dataset):
 def give_own_generator(worker_id: int) -> None:
     """Give this worker's copy of the dataset a generator of its own in `dataset.rng`: a `worker_init_fn`.
 
+    The dataset may be inside a `Subset`, as `random_split` makes it, or a `ConcatDataset`, several deep. Those joined
+    in one loader share the worker's generator: with one seed each, they would draw the same numbers.
+
     Args:
         worker_id: the worker's number, from 0. Its seed holds it already, and the number of the epoch's draw too.
 
@@ -72,4 +75,12 @@ def give_own_generator(worker_id: int) -> None:
         'give_own_generator'
     """
     info = get_worker_info()
-    info.dataset.rng = np.random.default_rng(info.seed)
+    rng = np.random.default_rng(info.seed)
+    datasets = [info.dataset]
+    while datasets:
+        dataset = datasets.pop()
+        dataset.rng = rng
+        if isinstance(dataset, Subset):
+            datasets.append(dataset.dataset)
+        elif isinstance(dataset, ConcatDataset):
+            datasets.extend(dataset.datasets)
