@@ -5,6 +5,12 @@
         --weights seglib/weights/deeplabv3_mobilenet_v3_large.pt
 
 An image and its mask have the same name up to the last dot. A mask is black, and white (or 1) where the object is.
+At the full size one step can take a minute on a CPU, and 8 GB: without a GPU take --size 240 320. The learning rates
+were chosen with the weights of the second call, at small sizes; with others try --lr 0.0003 too.
+
+To predict with what was saved: `model = build_deeplab(NAME, "finetuned.pt").eval()`, with NAME from MODELS. Resize and
+normalise the pictures as in training; the object is where `model(pictures)["out"] > 0`.
+
 Needs torch, torchvision and Pillow. Notebook 07 shows how this file came out of the notes, line by line.
 """
 
@@ -111,7 +117,10 @@ class CustomDataset(torch.utils.data.Dataset):
             raise UserError(f"{filename} is {image.size} wide and high, its mask {mask.size}. They must be equal.")
         values = {value for _, value in mask.getcolors()}
         if not (values <= {0, 255} or values <= {0, 1}):
-            raise UserError(f"The mask of {filename} holds {sorted(values)[:5]}. Expected: 0, and 255 or 1, in a PNG.")
+            raise UserError(
+                f"The mask of {filename}, as grey, holds {sorted(values)[:5]}. Expected: 0, and 255 or 1, in a PNG."
+                " If it is a palette picture (mode P), save it as grey."
+            )
         mask = mask.point(lambda value: 255 if value else 0)
         if self.transform:
             image = self.transform(image)

@@ -187,10 +187,26 @@ def test_two_pictures_of_one_name(folders):
         finetune.CustomDataset(*folders)
 
 
+def in_colours(*colours):
+    """A palette picture of 0 and 1, as programs for annotation write them, with these colours."""
+    mask = Image.new("P", (64, 48), 0)
+    mask.paste(1, (8, 8, 24, 24))
+    mask.putpalette([number for colour in colours for number in colour])
+    return mask
+
+
+def test_a_palette_of_black_and_white_is_read(folders):
+    Image.new("RGB", (64, 48)).save(f"{folders[0]}/a.jpg")
+    in_colours((0, 0, 0), (255, 255, 255)).save(f"{folders[1]}/a.png")
+    _, mask = finetune.CustomDataset(*folders, mask_transform=finetune.transforms.ToTensor())[0]
+    assert mask.sum() == 16 * 16
+
+
 @pytest.mark.parametrize(
     ("mask", "said"),
     [
         (Image.new("L", (64, 48), 2), r"holds \[2\]"),
+        (in_colours((0, 0, 0), (128, 0, 0)), r"as grey, holds \[0, 38\].*palette picture"),
         (Image.new("L", (48, 64), 255), "They must be equal"),
     ],
 )

@@ -79,10 +79,11 @@ SCRIPT_LOOP_EXPLANATIONS = {
     "for epoch in range(args.epochs)": "**Epoch loop.** As many as the options say.",
     "pretrained_deeplab.train()": "**Training mode, in each epoch.** `evaluate` below ends in evaluation mode.",
     "images = images.to(device)": "**Moving data.** As in the notes.",
-    "if torch.rand(()) < 0.5": "**Mirrored at random.** In half of the batches, images and masks together (02).",
+    "if torch.rand(()) < 0.5": "**Mirrored at random.** In half of the batches, images and masks together. One draw "
+    "for a batch is short to write; usually each picture has its own (02).",
     "optimizer.zero_grad()": "**Zeroing gradients.** And the five steps begin.",
     "if not torch.isfinite(loss)": "**A number?** `isfinite` is false for NaN and for infinity. The script stops "
-    "before `backward`, so no weight has seen it.",
+    "before `backward`, so no weight has seen it. BatchNorm's running averages may have: go on from the saved file.",
     "count += len(images)": "**A mean over pictures.** The loss times its pictures, divided by all pictures below.",
     "loss.backward()": "**Backward pass.** The gradients are complete.",
     "clip_grad_norm_": "**Clipping.** Between `backward` and `step`.",
@@ -99,16 +100,18 @@ SCRIPT_LOOP_EXPLANATIONS = {
 # A piece of one line that examples/finetune.py has and the notes have not, or the other way round -> why. The lines
 # that follow it, up to the next piece or to a line of the notes, belong to it.
 SCRIPT_REASONS = {
-    '"""Fine-tune a pretrained': "**What it is.** The first lines say how it is called, and what it expects.",
+    '"""Fine-tune a pretrained': "**What it is.** The first lines say how it is called, what it expects, and how to "
+    "predict with what it saves.",
     "import argparse": "**For the options.** Both are Python's own.",
     "import torch.nn.functional as F": "**For the loss** (05), and the optimizer's import, which the notes have "
     "further down.",
     "from PIL import Image, ImageOps": "**For upright pictures** (01).",
     "import DataLoader, Subset": "**For two sides** (03).",
     "from torchvision.models import get_model": "**For the model** (04), and three constants.",
-    "class UserError": "**One kind of error.** Its message is all that is shown: no traceback.",
-    "def read_arguments": "**Options instead of edits.** Size, epochs and rate are the notes' numbers or better ones. "
-    "30 epochs instead of 100 (09 measures both). What cannot work stops here.",
+    "class UserError": "**One kind of error.** Its message is all that is shown: no traceback, unless there are "
+    "`--workers`.",
+    "def read_arguments": "**Options instead of edits.** The size is the notes'. Epochs and rate were better with our "
+    "small pictures: 30 epochs instead of 100 (09 measures both). What cannot work stops here.",
     "def find_pictures": "**By name, in order** (01). `os.listdir` gives any order, and whatever else lies there. Two "
     "files of one name are an error.",
     "def open_picture": "**Upright, in three colours** (01). A phone stores a turned picture and a note beside it. A "
@@ -123,8 +126,8 @@ SCRIPT_REASONS = {
     "pictures. Pictures of one scene or film belong on one side: name them in a file, `--split`.",
     "def build_deeplab": "**One output channel** (04). The pretrained model has 21, and the notes' loss would compare "
     "each of them with the mask. The last layer is new; `aux` is dropped. BatchNorm follows faster.",
-    "def bce_dice": "**The loss** (05). Made for two answers, and it does not drown few pixels of fruit in much "
-    "background.",
+    "def bce_dice": "**The loss** (05). Made for two answers. Plain BCE does as well here; Dice is meant for rarer "
+    "objects.",
     "def evaluate": "**IoU** (00). Without dropout, without a graph, over all pixels of all validation pictures.",
     "def save": "**On disk** (10). The notes keep none. A write that breaks off leaves the old one whole.",
     "def best_device": "**Whatever is here** (08).",
@@ -139,7 +142,8 @@ SCRIPT_REASONS = {
     "out, and the order stays. A last batch of one would stop DeepLab: `drop_last`.",
     'get_model("deeplabv3_resnet50"': "**The model.** The notes use it and do not show this line.",
     "optimizer = optim.Adam(": "**Moved down** (08): an optimizer is made after the model has moved.",
-    "build_deeplab(args.model": "**The model** (04). A small one, so that a CPU will do; `--model` has larger ones.",
+    "build_deeplab(args.model": "**The model** (04). A small one: with a small `--size` a CPU will do. "
+    "`--model` has larger ones.",
     "device = args.device": "**The device** (08). A GPU if there is one.",
     "criterion = bce_dice": "**The loss** (05), see above. The import went to the top.",
     "groups = [": "**Rates** (06). At 1e-5, 100 epochs were not enough. The head is new and may move faster. Weight "
@@ -152,7 +156,7 @@ SCRIPT_REASONS = {
     "if not torch.isfinite": "**No number** (07). One step later every weight would be NaN.",
     "count += len(images)": "**The images that are there** (03, 07).",
     "total_loss += loss.item() * len": "**A sum over images** (07). The loss is a mean already.",
-    "clip_grad_norm_": "**Clipping** (07). One odd batch cannot throw the weights away.",
+    "clip_grad_norm_": "**Clipping** (07). One odd batch cannot spoil Adam's running means.",
     "scheduler.step()": "**The next rate** (06).",
     "iou = evaluate": "**Progress** (07, 00). The mean loss of an image, and the number that counts. Then the weights "
     "are saved, after each epoch.",
