@@ -49,7 +49,7 @@ def iou_by_seed(with_aux: bool, train_pairs: list, validation_pairs: list, epoch
     """IoU after the training of each seed, mean and spread; with the auxiliary head also the IoU of `aux`."""
     row: dict = {"iou": []}
     for seed in SEEDS:
-        model = train_with_aux(train_pairs, validation_pairs, seed, with_aux, epochs)
+        model = train_with_aux(train_pairs, validation_pairs, seed, with_aux, epochs=epochs)
         row["iou"].append(round(score(model, validation_pairs), 4))
         if with_aux:
             row.setdefault("iou_of_aux", []).append(round(score(Aux(model), validation_pairs), 4))

@@ -8,6 +8,8 @@ where BatchNorm takes mean and spread from. The weights are the same in all of t
 - stored: evaluation mode, the averages that the training has kept.
 - taken anew: evaluation mode, plain means over the training pictures, taken after the training.
 - of validation: evaluation mode, plain means over the validation pictures.
+- slower averages: evaluation mode, the averages that the same training keeps with torchvision's momentum (0.01 in the
+  backbone; `build_deeplab` has 0.1). In training mode they play no part, so the weights are the same.
 - as left: training mode, dropout included, in a batch with three other validation pictures.
 - validation pictures, training pictures: the same with dropout off, in a batch with three pictures of these.
 - copy of itself: the same, in a batch with itself.
@@ -30,7 +32,7 @@ from benchmarks.common.seeds import spread
 from benchmarks.common.side_by_side import side_by_side
 from seglib.device import Timer
 from seglib.lesson.common.short_training import small_pairs
-from seglib.lesson.model.auxiliary_head import SIZE, train_with_aux
+from seglib.lesson.model.auxiliary_head import SIZE, score, train_with_aux
 from seglib.lesson.model.modes import compare_modes
 
 EPOCHS = (40, 10)  # the long ones first, so that no core is left with one at the end
@@ -53,6 +55,17 @@ def measure(epochs: int, seed: int, size: tuple[int, int], draws: int) -> dict:
     return {"epochs": epochs, "seed": seed, "iou": ways, "seconds": round(timer.seconds, 1)}
 
 
+def measure_slower(epochs: int, seed: int, size: tuple[int, int]) -> dict:
+    """The same training with torchvision's momentum, in evaluation mode; its ways go into the row of `measure`."""
+    train_pairs, validation_pairs = pictures(SAMPLES, size)
+    model = train_with_aux(train_pairs, validation_pairs, seed, with_aux=True, epochs=epochs, momentum=None)
+    ways = {
+        "slower averages": round(score(model, validation_pairs), 4),
+        "slower averages, on training pictures": round(score(model, train_pairs), 4),
+    }
+    return {"epochs": epochs, "seed": seed, "iou": ways}
+
+
 def mean_of(iou: float | list[float]) -> float:
     return statistics.mean(iou) if isinstance(iou, list) else iou
 
@@ -69,6 +82,8 @@ def summary(runs: list[dict]) -> dict[str, dict]:
         here = [run["iou"] for run in runs if run["epochs"] == epochs]
         rows = {}
         for way in here[0]:
+            if any(way not in iou for iou in here):
+                continue  # not yet measured with every seed
             ious = [mean_of(iou[way]) for iou in here]
             base = "stored, on training pictures" if way.endswith("on training pictures") else "stored"
             gains = [value - iou[base] for value, iou in zip(ious, here, strict=True)]
@@ -118,6 +133,12 @@ def main() -> None:
     for row in side_by_side(measure, cases, arguments.processes):
         print(row, flush=True)
         runs = sorted([*runs, row], key=key_of)
+        write_record(arguments.out, what, {"settings": settings, "summary": summary(runs), "runs": runs})
+    left = [run for run in sorted(runs, key=key_of) if "slower averages" not in run["iou"]]
+    slower = [{"epochs": run["epochs"], "seed": run["seed"], "size": size} for run in left]
+    for row in side_by_side(measure_slower, slower, arguments.processes):
+        print(row, flush=True)
+        next(run for run in runs if key_of(run) == key_of(row))["iou"] |= row["iou"]
         write_record(arguments.out, what, {"settings": settings, "summary": summary(runs), "runs": runs})
     print(json.dumps(summary(runs), indent=1))
 

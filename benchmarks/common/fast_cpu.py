@@ -1,23 +1,14 @@
 """The same DeepLabV3 in half of the time on a CPU: for `tools/assets/pretrain.py`, and for trainings that take hours.
 
-Nothing here changes what is computed, but for rounding. `seglib` does without it: a lesson shows torchvision's model.
+Nothing here changes what is computed, but for rounding. A lesson does without it and shows
+torchvision's model; `python -m seglib train` takes the part that any CPU gains from.
 """
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-
-class MiddleTapConv2d(nn.Conv2d):
-    """A 3x3 convolution so dilated that on small maps all taps but the middle one see only padding: it skips those.
-
-    DeepLab's ASPP, with dilations of 12 to 36 on maps of 8x10, costs a ninth.
-    """
-
-    def forward(self, features: Tensor) -> Tensor:
-        if min(self.dilation) < max(features.shape[-2:]):
-            return super().forward(features)
-        return F.conv2d(features, self.weight[:, :, 1:2, 1:2], self.bias)
+from seglib.training.cpu_convolutions import skip_padding
 
 
 class DepthwiseConv2d(nn.Conv2d):
@@ -85,9 +76,7 @@ class Bfloat16(nn.Module):
 def speed_up(model: nn.Module) -> Bfloat16:
     """Changes the convolutions of `model` in place, names and weights untouched, and wraps it in autocast."""
     for module in model.modules():
-        if isinstance(module, nn.Conv2d) and module.kernel_size != (1, 1):
-            if module.groups == module.in_channels > 1:
-                module.__class__ = DepthwiseConv2d
-            elif module.kernel_size == (3, 3) and module.dilation[0] > 1:
-                module.__class__ = MiddleTapConv2d
+        if isinstance(module, nn.Conv2d) and module.kernel_size != (1, 1) and module.groups == module.in_channels > 1:
+            module.__class__ = DepthwiseConv2d
+    skip_padding(model)
     return Bfloat16(model)

@@ -47,6 +47,7 @@ from seglib.metrics import Evaluation
 from seglib.model import build_deeplab
 from seglib.optim import make_optimizer, make_scheduler
 from seglib.training.checkpoint import Checkpoint, require_same_training
+from seglib.training.cpu_convolutions import skip_padding
 from seglib.training.distributed import (
     all_gather,
     evaluate_sharded,
@@ -318,6 +319,8 @@ def _model(options: argparse.Namespace, device: torch.device, num_classes: int) 
             "The bundled weights have seen renders only; with a network, --weights coco starts from real photographs."
         )
     set_precision(model, options.precision)
+    if device.type == "cpu":
+        skip_padding(model)
     return model
 
 

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks.common.fast_cpu import DepthwiseConv2d, MiddleTapConv2d
+from benchmarks.common.fast_cpu import DepthwiseConv2d
+from seglib.training.cpu_convolutions import MiddleTapConv2d
 
 
 def gradients(convolution: nn.Conv2d, images: torch.Tensor) -> list[torch.Tensor]:

@@ -24,10 +24,13 @@ AUX_WEIGHT = 0.5  # the loss of `aux` is multiplied by it and added; torchvision
 Pairs = Sequence[tuple[Tensor, Tensor]]
 
 
-def build_for(seed: int, with_aux: bool) -> nn.Module:
-    """A model with or without the auxiliary head; for one seed, every other weight is the same in both."""
+def build_for(seed: int, with_aux: bool, momentum: float | None = 0.1) -> nn.Module:
+    """A model with or without the auxiliary head; for one seed, every other weight is the same in both.
+
+    `momentum` is BatchNorm's, None for torchvision's own: see `build_deeplab`.
+    """
     seed_everything(seed)
-    model = build_deeplab(aux=True, verbose=False)
+    model = build_deeplab(aux=True, verbose=False, batchnorm_momentum=momentum)
     if not with_aux:
         model.aux_classifier = None  # type: ignore[assignment]
     return model
@@ -42,11 +45,17 @@ def loss_of(outputs: dict[str, Tensor], masks: Tensor, criterion: Loss) -> Tenso
 
 
 def train_with_aux(
-    train_pairs: Pairs, validation_pairs: Pairs, seed: int, with_aux: bool, epochs: int = EPOCHS
+    train_pairs: Pairs,
+    validation_pairs: Pairs,
+    seed: int,
+    with_aux: bool,
+    *,
+    epochs: int = EPOCHS,
+    momentum: float | None = 0.1,
 ) -> nn.Module:
-    """Train a model of `build_for` on pairs (3, H, W) and (1, H, W), without augmentation; the same recipe for both."""
+    """Train a model of `build_for` on pairs (3, H, W) and (1, H, W), without augmentation; the same recipe for all."""
     device = pick_device()
-    model = build_for(seed, with_aux).to(device).train()
+    model = build_for(seed, with_aux, momentum).to(device).train()
     criterion = make_loss("bce")
     train_dataloader, _ = make_loaders(train_pairs, validation_pairs, seed=seed)  # type: ignore[arg-type]
     optimizer = make_optimizer(model, "adamw", lr=1e-3, weight_decay=1e-4)
