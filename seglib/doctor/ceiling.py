@@ -27,7 +27,7 @@ CROPS = 2  # of each of them, where training works on crops
 def best_masks(masks: Tensor, stride: int = OUTPUT_STRIDE[BUNDLED_MODEL], steps: int = 50) -> Tensor:
     """The best masks that a grid with one number for each `stride` x `stride` pixels can draw.
 
-    04_model writes the same function in a cell; a test compares the two.
+    04_model explains it line by line.
 
     Args:
         masks: to be drawn as well as the grid can.

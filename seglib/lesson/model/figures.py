@@ -1,5 +1,6 @@
 """Owns the drawings of 04_model: the window of a convolution, and the IoU of one model in several ways."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -56,43 +57,46 @@ def _mark(axes: Axes, row: int, column: int, colour: str, inset: float) -> None:
     axes.add_patch(Rectangle((column + inset, row + inset), side, side, facecolor=colour, edgecolor="white"))
 
 
-# Way of benchmarks/batchnorm_modes.py -> its label, in the order of the chart.
+# Way of benchmarks/batchnorm_modes.py -> what the chart and the lesson call it, in the order of the chart.
 WAYS = {
     "stored": "eval()",
-    "taken anew": "eval(), averages taken anew\nover the training pictures",
-    "of validation": "eval(), averages\nof the validation pictures",
-    "slower averages": "eval(), averages kept with\ntorchvision's momentum",
-    "as left": "train(), dropout on, with three\nvalidation pictures",
-    "validation pictures": "train(), with three\nvalidation pictures",
-    "training pictures": "train(), with three\ntraining pictures",
+    "taken anew": "eval(), averages of the training pictures",
+    "of validation": "eval(), averages of the validation pictures",
+    "slower averages": "eval(), averages kept with torchvision's momentum",
+    "as left": "train(), dropout on, with three validation pictures",
+    "validation pictures": "train(), with three validation pictures",
+    "training pictures": "train(), with three training pictures",
     "copy of itself": "train(), with a copy of itself",
 }
 
 
 @styled
 def modes_chart(runs: Sequence[Mapping[str, Any]]) -> Figure:
-    """Draw the IoU of each way of measuring, a dot for each seed, a panel for each length of training.
+    """Draw the IoU of each way of measuring, a dot for each seed, a panel for each length of training, on one scale.
+
+    A way that not every run has measured is left out.
 
     Args:
         runs: of `benchmarks/batchnorm_modes.py`; "epochs", and "iou" {way: IoU, or a list of several draws}.
     """
     lengths = sorted({run["epochs"] for run in runs})
-    figure, (panels,) = new_figure(1, len(lengths), 8.0, 4.4)
+    ways = [way for way in WAYS if all(way in run["iou"] for run in runs)]
+    labels = [textwrap.fill(WAYS[way], 30) for way in ways]
+    everything = [np.mean(run["iou"][way]) for run in runs for way in ways]
+    first, last = np.floor(20 * min(everything)) / 20, np.ceil(20 * max(everything)) / 20  # ticks in steps of 0.05
+    figure, (panels,) = new_figure(1, len(lengths), 8.0, 0.4 + 0.57 * len(ways))
     for number, (axes, epochs) in enumerate(zip(panels, lengths, strict=True)):
         here = [run["iou"] for run in runs if run["epochs"] == epochs]
         base = np.mean([ious["stored"] for ious in here])
         axes.axvline(base, color=BLACK, linewidth=1, linestyle=":")
-        for row, way in enumerate(WAYS):
-            if way not in here[0]:
-                continue
+        for row, way in enumerate(ways):
             values = [np.mean(ious[way]) for ious in here]
             colour = BLUE if WAYS[way].startswith("eval") else VERMILLION
             axes.plot(values, row + np.linspace(-0.2, 0.2, len(values)), "o", color=colour, markersize=4)
             axes.vlines(np.mean(values), row - 0.35, row + 0.35, color=colour)
-        axes.set_yticks(range(len(WAYS)), list(WAYS.values()) if number == 0 else [""] * len(WAYS))
+        axes.set_yticks(range(len(ways)), labels if number == 0 else [""] * len(ways))
         axes.set(title=f"after {epochs} epochs", xlabel="IoU on validation (0 to 1)")
-        axes.margins(x=0.15)
-        axes.locator_params(axis="x", nbins=4)
+        axes.set(xlim=(first, last), xticks=np.arange(first, last + 0.01, 0.05))
         axes.invert_yaxis()
     figure.supylabel("where mean and spread come from", fontsize=12)
     return figure
