@@ -33,6 +33,7 @@ def skip_padding(model: nn.Module) -> None:
         3
     """
     for module in model.modules():
-        window = isinstance(module, nn.Conv2d) and module.kernel_size == (3, 3) and module.groups == 1
-        if window and module.dilation[0] > 1 and module.padding == module.dilation and module.stride == (1, 1):
+        if not isinstance(module, nn.Conv2d) or module.kernel_size != (3, 3) or module.groups > 1:
+            continue
+        if module.dilation[0] > 1 and module.padding == module.dilation and module.stride == (1, 1):
             module.__class__ = MiddleTapConv2d
