@@ -242,6 +242,8 @@ def test_hints_on_the_distance(answer, hint, capsys):
         (lambda: (3e-3, 0.3), "farther than you think"),
         (lambda: (0.55, 3e-3), "swapped"),
         (lambda: (3e-3, 55), "between 0 and 1"),
+        (lambda: (1e-3, 0.47), "at most 0.04 below the best IoU"),
+        (lambda: (3e-3, 0.3), "at most 0.05 off"),
         (lambda: 3e-3, "two numbers"),
         (lambda: (3e-3, float("nan")), "between 0 and 1"),
     ],

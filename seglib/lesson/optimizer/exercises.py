@@ -29,12 +29,16 @@ def check_rate_and_iou(my_choice: Attempt) -> str:
         raise NotYet(f"a rate of {rate:g} was not measured. Choose one from {rates[0]:g} to {rates[-1]:g}.")
     best = max(rows, key=lambda row: row["marks"][-1]["iou"])
     reached = _between(rate, rates, marks[EPOCHS])
-    if reached < best["marks"][-1]["iou"] - best["marks"][-1]["iou_spread"]:
-        raise NotYet(_rate_hint(rate, reached, best["lr"]))
+    spread = best["marks"][-1]["iou_spread"]
+    if reached < best["marks"][-1]["iou"] - spread:
+        raise NotYet(f"{_rate_hint(rate, reached, best['lr'])} It may lie at most {spread:.2f} below the best IoU.")
     if not abs(predicted - reached) <= NEAR:
         early = _between(rate, rates, marks[3])
-        raise NotYet(_iou_hint(predicted, reached, early))
-    return f"At {rate:g} the record has an IoU of {reached:.2f} after {EPOCHS} epochs, and you predicted {predicted:g}."
+        raise NotYet(f"{_iou_hint(predicted, reached, early)} A prediction may be at most {NEAR:g} off.")
+    return (
+        f"At {rate:g} the record has an IoU of {reached:.2f} after {EPOCHS} epochs. You predicted {predicted:g}, "
+        f"which is at most {NEAR:g} off."
+    )
 
 
 def _rate_and_iou(result: object) -> tuple[float, float]:

@@ -75,7 +75,7 @@ def range_curve(rates: Sequence[float], losses: Sequence[float]) -> Figure:
     axes.plot(*zip(*finite, strict=True), color=BLUE, marker="o", markersize=4)
     axes.axvline(NOTES_LR, color="#666666", linestyle=":", linewidth=1.4)
     axes.text(NOTES_LR, 1.02, "the notes", ha="center", fontsize=10, transform=axes.get_xaxis_transform())
-    axes.set(xscale="log", yscale="log", xlabel="learning rate of the step", ylabel="loss before it")
+    axes.set(xscale="log", yscale="log", xlabel="learning rate of the step", ylabel="loss before the step")
     return figure
 
 
@@ -118,7 +118,7 @@ def sweep_curves(rows: Sequence[Row]) -> Figure:
         axes.axvline(NOTES_LR, color="#666666", linestyle=":", linewidth=1.4)
         axes.text(NOTES_LR, 1.02, "the notes", ha="center", fontsize=10, transform=axes.get_xaxis_transform())
     scores.set(ylabel="IoU (0 to 1)", ylim=(0, None))
-    distances.set(yscale="log", ylabel="||w - w0|| in % of ||w0||")
+    distances.set(yscale="log", ylabel="moved, in % of the length at the start")
     figure.legend(loc="outside upper center", ncols=len(epochs), frameon=False)
     return figure
 
