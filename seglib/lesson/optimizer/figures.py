@@ -118,7 +118,7 @@ def sweep_curves(rows: Sequence[Row]) -> Figure:
         axes.axvline(NOTES_LR, color="#666666", linestyle=":", linewidth=1.4)
         axes.text(NOTES_LR, 1.02, "the notes", ha="center", fontsize=10, transform=axes.get_xaxis_transform())
     scores.set(ylabel="IoU (0 to 1)", ylim=(0, None))
-    distances.set(yscale="log", ylabel="moved, in % of the length at the start")
+    distances.set(yscale="log", ylabel="moved (% of the start)")
     figure.legend(loc="outside upper center", ncols=len(epochs), frameon=False)
     return figure
 
