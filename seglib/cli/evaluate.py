@@ -90,13 +90,13 @@ def in_words(score: FolderScore, values: dict[str, Any]) -> str:
         f"{what} on {len(score.pictures)} pictures, at their own size: {_number(values['score'])}",
         f"95 % interval over pictures: {low} to {high}. Pixel accuracy {_number(values['pixel_accuracy'])}.",
         "",
-        f"{'class':20} {'IoU':>7} {'low':>7} {'high':>7} {'boundary':>9} {'share':>7} {'trivial':>8}",
+        f"{'class':20} {'IoU':>7} {'low':>7} {'high':>7} {'boundary':>9} {'share':>7}",
     ]
     for name, row in values["classes"].items():
         cells = [row[key] for key in ("iou", "iou_low", "iou_high")]
         numbers = " ".join(f"{_number(cell):>7}" for cell in cells)
-        trivial = _number(row["iou_of_calling_everything_so"])
-        lines.append(f"{name:20} {numbers} {_number(row['boundary_iou']):>9} {_number(row['share']):>7} {trivial:>8}")
+        lines.append(f"{name:20} {numbers} {_number(row['boundary_iou']):>9} {_number(row['share']):>7}")
+    lines += ["", _without_learning(score, values)]
     lines += ["", "Pixels, rows are the truth, columns the prediction:"]
     for name, counts in zip(score.names, values["confusion_matrix"], strict=True):
         lines.append(f"{name:20} " + " ".join(f"{count:>12,}" for count in counts))
@@ -106,18 +106,33 @@ def in_words(score: FolderScore, values: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _without_learning(score: FolderScore, values: dict[str, Any]) -> str:
+    """What the score is to be compared with: that of a model which calls every pixel the same."""
+    scores: dict[str, float] = values["score_of_calling_everything"]
+    if len(score.names) == 2:
+        name = score.names[1]
+        return f"Calling every pixel {name} would have {_number(scores[name])}."
+    name = max(scores, key=lambda one: scores[one])
+    return f"Calling every pixel {name} would have a mean IoU of {_number(scores[name])}."
+
+
 def _number(value: float | None) -> str:
     return "-" if value is None or np.isnan(value) else f"{value:.3f}"
 
 
 def _parts(score: FolderScore, values: dict[str, Any], trained: TrainedModel, dataset: CustomDataset) -> list[str]:
     """The parts of the page."""
-    head = ["class", "IoU", "low", "high", "boundary IoU", "share of pixels", "IoU of calling everything so"]
-    columns = ("iou", "iou_low", "iou_high", "boundary_iou", "share", "iou_of_calling_everything_so")
+    head = ["class", "IoU", "low", "high", "boundary IoU", "share of pixels"]
+    columns = ("iou", "iou_low", "iou_high", "boundary_iou", "share")
     rows = [[name, *(row[column] for column in columns)] for name, row in values["classes"].items()]
     low, high = _number(values["score_low"]), _number(values["score_high"])
     summary = f"Score {_number(values['score'])}, 95 % interval over pictures {low} to {high}."
-    parts = [text(summary), *(text(f"Warning: {sentence}") for sentence in score.warnings()), table(head, rows)]
+    parts = [
+        text(summary),
+        text(_without_learning(score, values)),
+        *(text(f"Warning: {sentence}") for sentence in score.warnings()),
+        table(head, rows),
+    ]
     parts += [heading("Confusion matrix, in pixels; rows are the truth")]
     matrix = zip(score.names, values["confusion_matrix"], strict=True)
     parts += [table(["", *score.names], [[name, *counts] for name, counts in matrix])]

@@ -11,7 +11,7 @@ from seglib.errors import SegError, name_of
 from seglib.inference.html_page import heading, picture, table, text
 from seglib.inference.html_page import write_page as write_html
 from seglib.inference.overlay import overlay
-from seglib.inference.palette import OKABE_ITO, SKY_BLUE
+from seglib.inference.palette import SKY_BLUE, class_colours
 
 PICTURES = 60  # on the page, at most
 PER_FINDING = 6
@@ -81,8 +81,6 @@ def _one_picture(stem: str, report: Report) -> str:
         return picture(image, f"{stem}; its mask cannot be read")
     caption = stem if mask.size == own_size else f"{stem}; its mask is of another size, and drawn enlarged or reduced"
     small = mask.resize(image.size, Image.Resampling.NEAREST)
-    colours = list(OKABE_ITO[1:]) * (len(report.reading.names) // len(OKABE_ITO) + 1)
-    drawn = overlay(
-        image, small, SKY_BLUE if report.reading.classes is None else colours[: len(report.reading.names) - 1]
-    )
+    colours = SKY_BLUE if report.reading.classes is None else class_colours(len(report.reading.names))
+    drawn = overlay(image, small, colours)
     return picture(Image.fromarray(drawn), caption)

@@ -106,7 +106,6 @@ class FolderScore:
             "dice": dice(self.matrix),
             "boundary_iou": self.boundary_iou,
             "share": self.matrix.sum(dim=1) / self.matrix.sum(),
-            "iou_of_calling_everything_so": trivial_ious(self.matrix),
         }
         classes = {
             name: {key: _plain(column[number]) for key, column in columns.items()}
@@ -120,6 +119,7 @@ class FolderScore:
             "mean_iou": _plain(mean_iou(self.matrix)),
             "pixel_accuracy": _plain(pixel_accuracy(self.matrix)),
             "classes": classes,
+            "score_of_calling_everything": dict(zip(self.names, map(_plain, trivial_ious(self.matrix)), strict=True)),
             "confusion_matrix": self.matrix.tolist(),
             "pictures": pictures,
             "warnings": self.warnings(),

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from seglib.doctor import examine
+from seglib.doctor import examine, page
 from seglib.doctor.page import PICTURES, write_page
+from seglib.inference.palette import class_colours
 
 
 class Page(HTMLParser):
@@ -115,3 +116,12 @@ def test_several_classes_have_colours_of_their_own(tmp_path):
     names = ["background", *(f"class {number}" for number in range(1, 10))]
     write_page(examine(*folders, classes=names, size=(60, 80), progress=False), tmp_path / "page.html")
     assert len(Page(tmp_path / "page.html").images) >= 1
+
+
+def test_a_class_has_the_colour_that_overlays_of_predictions_give_it(tmp_path, monkeypatch):
+    given = []
+    monkeypatch.setattr(page, "overlay", lambda image, mask, colours: given.append(colours) or np.array(image))
+    folders = make_folder(tmp_path, 1, mask=Image.new("L", (80, 60), 2))
+    report = examine(*folders, classes=["soil", "crop", "weed"], size=(60, 80), progress=False)
+    write_page(report, tmp_path / "page.html")
+    assert given[0] == class_colours(3)

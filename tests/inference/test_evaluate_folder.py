@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from seglib.cli.evaluate import in_words
 from seglib.data.dataset import CustomDataset
 from seglib.errors import TrainingError
 from seglib.inference.evaluate_folder import FolderScore, PictureScore, boundary_counts, evaluate_folder
@@ -64,7 +65,11 @@ def test_a_class_model_is_judged_by_class_and_its_collapse_is_told(tmp_path: Pat
     trained = type(trained)(trained.model, trained.criterion, trained.size, classes=["soil", "crop", "weed"])
     score = evaluate_folder(trained, dataset)
     assert score.matrix.tolist() == [[19 * 40, 0, 0], [10 * 40, 0, 0], [0, 0, 0]]
-    assert score.as_plain_values()["classes"]["weed"]["iou"] is None
+    values = score.as_plain_values()
+    assert values["classes"]["weed"]["iou"] is None
+    assert values["classes"]["soil"]["iou"] == values["classes"]["soil"]["share"]  # everything is called soil
+    assert values["score_of_calling_everything"]["soil"] == pytest.approx(values["mean_iou"])  # soil and crop are there
+    assert "Calling every pixel soil would have a mean IoU of 0.328." in in_words(score, values)
     assert '"crop" is never predicted.' in score.warnings()
     with refused(TrainingError, tmp_path, 'classes=["soil", "crop", "weed"]'):
         evaluate_folder(trained, CustomDataset(tmp_path / "images", tmp_path / "masks", classes=["a", "b", "c"]))
