@@ -25,7 +25,7 @@ import functools
 import json
 import statistics
 
-from benchmarks.common.results import option_parser, write_record
+from benchmarks.common.results import refuse_a_tiny_record, trainings_parser, write_record
 from benchmarks.common.resuming import runs_so_far, weights_used
 from benchmarks.common.samples import SAMPLES
 from benchmarks.common.seeds import spread
@@ -103,12 +103,9 @@ def summary(runs: list[dict]) -> dict[str, dict]:
 
 
 def main() -> None:
-    parser = option_parser(__doc__, "batchnorm_modes")
-    parser.add_argument("--processes", type=int, help="trainings at a time [as many as there are cores]")
-    parser.add_argument("--tiny", action="store_true", help="small pictures, few trainings: to see that it runs")
+    parser = trainings_parser(__doc__, "batchnorm_modes")
     arguments = parser.parse_args()
-    if arguments.tiny and arguments.out == parser.get_default("out"):
-        parser.error("--tiny is no measurement: name another file with --out")
+    refuse_a_tiny_record(arguments, parser)
     size = (48, 64) if arguments.tiny else SIZE
     lengths = (3, 2) if arguments.tiny else EPOCHS
     seeds = SEEDS[:2] if arguments.tiny else SEEDS
@@ -130,16 +127,20 @@ def main() -> None:
         for seed in seeds
         if (epochs, seed) not in done
     ]
+
+    def store() -> None:
+        write_record(arguments.out, what, {"settings": settings, "summary": summary(runs), "runs": runs})
+
     for row in side_by_side(measure, cases, arguments.processes):
         print(row, flush=True)
         runs = sorted([*runs, row], key=key_of)
-        write_record(arguments.out, what, {"settings": settings, "summary": summary(runs), "runs": runs})
-    left = [run for run in sorted(runs, key=key_of) if "slower averages" not in run["iou"]]
-    slower = [{"epochs": run["epochs"], "seed": run["seed"], "size": size} for run in left]
+        store()
+    left = {key_of(run): run for run in runs if "slower averages" not in run["iou"]}
+    slower = [{"epochs": epochs, "seed": seed, "size": size} for epochs, seed in left]
     for row in side_by_side(measure_slower, slower, arguments.processes):
         print(row, flush=True)
-        next(run for run in runs if key_of(run) == key_of(row))["iou"] |= row["iou"]
-        write_record(arguments.out, what, {"settings": settings, "summary": summary(runs), "runs": runs})
+        left[key_of(row)]["iou"] |= row["iou"]
+        store()
     print(json.dumps(summary(runs), indent=1))
 
 

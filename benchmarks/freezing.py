@@ -12,7 +12,8 @@ because it has 257 weights. Measured is the IoU of fruit on the 16 validation pi
 
 from typing import Any
 
-from benchmarks.common.choices import SEEDS, best_of, case_of, choice_parser, run_all, table_of
+from benchmarks.common.choices import SEEDS, best_of, case_of, run_all, table_of
+from benchmarks.common.results import trainings_parser
 from seglib.lesson.optimizer.part_training import PARTS, Choice, freeze_all_but
 from seglib.model import build_deeplab
 
@@ -53,7 +54,7 @@ def sums(runs: list[dict[str, Any]], seeds: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = choice_parser(__doc__, "freezing")
+    parser = trainings_parser(__doc__, "freezing")
     what = "IoU of fruit by what is trained (last layer, head, all), number of pictures and learning rate"
     settings = {"width": 160, "height": 120, "steps": STEPS, "loss": "bce", "optimizer": "adam"}
     runs = run_all(parser.parse_args(), parser, what, cases=cases(), settings=settings, sums=sums)

@@ -39,7 +39,7 @@ from torch import Tensor, nn, optim
 from torch.utils.data import DataLoader, RandomSampler
 
 from benchmarks.common.machine import machine_with_gpu
-from benchmarks.common.results import option_parser, read_record, write_record
+from benchmarks.common.results import option_parser, read_record, refuse_a_tiny_record, write_record
 from benchmarks.common.samples import SAMPLES, sample_files
 from seglib.data.byte_dataset import ByteDataset
 from seglib.data.dataloaders import make_loaders
@@ -413,8 +413,7 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
     parser.add_argument("--tiny", action="store_true")
     arguments = parser.parse_args()
-    if arguments.tiny and arguments.out == parser.get_default("out"):
-        parser.error("--tiny is no measurement: name another file with --out")
+    refuse_a_tiny_record(arguments, parser)
     if arguments.tiny:
         vars(arguments).update(TINY)
     arguments.backend = "eager" if arguments.tiny else "inductor"  # traced, but not translated: that takes minutes

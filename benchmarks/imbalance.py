@@ -23,7 +23,7 @@ import itertools
 import json
 import statistics
 
-from benchmarks.common.results import option_parser, write_record
+from benchmarks.common.results import refuse_a_tiny_record, trainings_parser, write_record
 from benchmarks.common.resuming import runs_so_far, weights_used
 from benchmarks.common.samples import SAMPLES
 from benchmarks.common.side_by_side import side_by_side
@@ -104,12 +104,9 @@ def summary(runs: list[dict], rates: tuple[float, ...] = LEARNING_RATES, seeds: 
 
 
 def main() -> None:
-    parser = option_parser(__doc__, "imbalance")
-    parser.add_argument("--processes", type=int, help="trainings at a time [as many as there are cores]")
-    parser.add_argument("--tiny", action="store_true", help="small pictures, few trainings: to see that it runs")
+    parser = trainings_parser(__doc__, "imbalance")
     arguments = parser.parse_args()
-    if arguments.tiny and arguments.out == parser.get_default("out"):
-        parser.error("--tiny is no measurement: name another file with --out")
+    refuse_a_tiny_record(arguments, parser)
     size = (24, 32) if arguments.tiny else SIZE
     epochs = 2 if arguments.tiny else EPOCHS
     rates = LEARNING_RATES[:1] if arguments.tiny else LEARNING_RATES

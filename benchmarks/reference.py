@@ -65,7 +65,7 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from benchmarks.common.machine import machine_with_gpu
-from benchmarks.common.results import option_parser, read_record, write_record
+from benchmarks.common.results import option_parser, read_record, refuse_a_tiny_record, write_record
 from benchmarks.common.resuming import runs_so_far, weights_used
 from benchmarks.common.samples import SAMPLES
 from benchmarks.common.seeds import spread
@@ -607,8 +607,7 @@ def read_arguments() -> tuple[argparse.ArgumentParser, argparse.Namespace]:
     parser.add_argument("--quick", action="store_true", help="all of it in less than 4 minutes on an H100")
     parser.add_argument("--tiny", action="store_true", help="a minute on a CPU, to see that it runs")
     arguments = parser.parse_args()
-    if arguments.tiny and arguments.out == parser.get_default("out"):
-        parser.error("--tiny is no measurement: name another file with --out")
+    refuse_a_tiny_record(arguments, parser)
     for options in [QUICK] * arguments.quick + [TINY] * arguments.tiny:
         parser.set_defaults(**options)
     return parser, parser.parse_args()  # options that were given win

@@ -16,7 +16,8 @@ fruit on the 16 validation pictures.
 from dataclasses import replace
 from typing import Any
 
-from benchmarks.common.choices import SEEDS, best_of, case_of, choice_parser, run_all, table_of
+from benchmarks.common.choices import SEEDS, best_of, case_of, run_all, table_of
+from benchmarks.common.results import trainings_parser
 from seglib.lesson.optimizer.part_training import Choice
 
 WARMUP = 8  # steps
@@ -65,7 +66,7 @@ def sums(runs: list[dict[str, Any]], seeds: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = choice_parser(__doc__, "schedules")
+    parser = trainings_parser(__doc__, "schedules")
     what = "IoU of fruit by schedule, number of steps and learning rate, with the recipe of 00_start_here"
     settings = {"loss": "bce_dice", "optimizer": "adamw", "weight_decay": 1e-4, "head_times": HEAD, "warmup": WARMUP}
     runs = run_all(parser.parse_args(), parser, what, cases=cases(), settings=settings, sums=sums)

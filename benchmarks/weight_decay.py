@@ -12,7 +12,8 @@ are those of more than one dimension, "small" are BatchNorm and biases.
 
 from typing import Any
 
-from benchmarks.common.choices import SEEDS, case_of, choice_parser, run_all, table_of
+from benchmarks.common.choices import SEEDS, case_of, run_all, table_of
+from benchmarks.common.results import trainings_parser
 from seglib.lesson.optimizer.part_training import DECAYED, Choice
 
 STRENGTHS = (0.01, 0.1, 0.3, 1.0, 10.0)
@@ -43,7 +44,7 @@ def sums(runs: list[dict[str, Any]], seeds: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = choice_parser(__doc__, "weight_decay")
+    parser = trainings_parser(__doc__, "weight_decay")
     what = "IoU of fruit by the strength of weight decay, on all weights or without BatchNorm and biases"
     settings = {"width": 160, "height": 120, "epochs": EPOCHS, "lr": LR, "loss": "bce", "optimizer": "adamw"}
     runs = run_all(parser.parse_args(), parser, what, cases=cases(), settings=settings, sums=sums)

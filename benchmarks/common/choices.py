@@ -5,12 +5,11 @@ import functools
 import statistics
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from benchmarks.common.fast_cpu import speed_up
 from benchmarks.common.machine import device_in_use
-from benchmarks.common.results import option_parser, write_record
+from benchmarks.common.results import refuse_a_tiny_record, write_record
 from benchmarks.common.resuming import runs_so_far, weights_used
 from benchmarks.common.samples import SAMPLES, sample_files, shrunk_copies
 from benchmarks.common.seeds import spread
@@ -27,16 +26,6 @@ TINY_SIZE = (48, 64)
 BATCH_SIZE = 4
 
 pictures = functools.cache(small_pairs)  # decoded once in each process
-
-
-def choice_parser(description: str | None, name: str) -> argparse.ArgumentParser:
-    """The options of such a benchmark: --out, --processes and --tiny."""
-    parser = option_parser(description, name)
-    parser.add_argument("--processes", type=int, default=None, help="trainings at once [one for each core]")
-    parser.add_argument(
-        "--tiny", action="store_true", help="a minute, to see that it runs; name another file with --out"
-    )
-    return parser
 
 
 def train(
@@ -57,14 +46,16 @@ def train(
     pairs = first_pairs(all_pairs, count, chosen.seed) if count < len(all_pairs) else all_pairs
     row = {"arm": arm, "pictures": count, "epochs": epochs, "height": size[0], "augmented": augmented, **choice}
     row["device"] = device_in_use()
-    if not augmented:
-        train_dataloader, _ = make_loaders(pairs, validation, batch_size=BATCH_SIZE, seed=chosen.seed)
+
+    def measured(shown: Any) -> dict[str, Any]:
+        train_dataloader, _ = make_loaders(shown, validation, batch_size=BATCH_SIZE, seed=chosen.seed)
         return row | train_choice(train_dataloader, pairs, validation, chosen, epochs=epochs, prepare=speed_up)
+
+    if not augmented:
+        return measured(pairs)
     with shrunk_copies(sample_files(), size) as files:
         changed = CustomDataset(files / "images", files / "masks", joint_transform=joint_transform(size, train=True))
-        changed = changed.subset(read_split(SAMPLES / "split.json").train)
-        train_dataloader, _ = make_loaders(changed, validation, batch_size=BATCH_SIZE, seed=chosen.seed)
-        return row | train_choice(train_dataloader, pairs, validation, chosen, epochs=epochs, prepare=speed_up)
+        return measured(changed.subset(read_split(SAMPLES / "split.json").train))
 
 
 def case_of(
@@ -148,7 +139,7 @@ def run_all(
     """Run the cases that are not yet recorded, side by side, and write the record after each of them.
 
     Args:
-        arguments: of `choice_parser`.
+        arguments: of `trainings_parser`.
         parser: refuses a record with other settings.
         what: one sentence on the record.
         cases: of `case_of`, in the order in which they are begun.
@@ -156,8 +147,8 @@ def run_all(
         sums: makes the figures that stand above the runs, from these and the number of seeds.
     """
     seeds = len({case["choice"]["seed"] for case in cases})
+    refuse_a_tiny_record(arguments, parser)
     if arguments.tiny:
-        _refuse_the_record(arguments.out, parser)
         cases = tiny(cases)
         seeds = 1
     settings = {**settings, "batch_size": BATCH_SIZE, "tiny": arguments.tiny, "weights": weights_used()}
@@ -170,8 +161,3 @@ def run_all(
         runs = sorted([*runs, row], key=lambda run: order.index(key_of(run)))
         write_record(arguments.out, what, {"settings": settings, **sums(runs, seeds), "runs": runs})
     return runs
-
-
-def _refuse_the_record(out: Path, parser: argparse.ArgumentParser) -> None:
-    if out == parser.get_default("out"):
-        parser.error("--tiny is no measurement: name another file with --out")

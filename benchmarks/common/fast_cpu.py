@@ -1,7 +1,7 @@
 """The same DeepLabV3 in half of the time on a CPU: for `tools/assets/pretrain.py`, and for trainings that take hours.
 
-Nothing here changes what is computed, but for rounding. A lesson does without it and shows
-torchvision's model; `python -m seglib train` takes the part that any CPU gains from.
+Nothing here changes what is computed, but for rounding. A lesson does without it and shows torchvision's
+model; `python -m seglib train` takes the part that any CPU gains from.
 """
 
 import torch

@@ -31,17 +31,18 @@ def machine() -> dict[str, Any]:
 
 def machine_with_gpu(device: "torch.device") -> dict[str, Any]:
     """As `machine`, and the GPU that the device is; None for any other device."""
-    import torch  # here: the tools in tools/proofs, which name the machine too, need not wait for it
-
-    gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else None
-    return {**machine(), "gpu": gpu}
+    return {**machine(), "gpu": _gpu_name(device)}
 
 
 def device_in_use() -> str:
     """Where a training runs here: the GPU's name, or "cpu"; a record that was made on two machines keeps it by run."""
-    import torch
-
-    from seglib.device import pick_device
+    from seglib.device import pick_device  # here, as torch below
 
     device = pick_device()
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    return _gpu_name(device) or device.type
+
+
+def _gpu_name(device: "torch.device") -> str | None:
+    import torch  # here: the tools in tools/proofs, which name the machine too, need not wait for it
+
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else None

@@ -32,6 +32,20 @@ def option_parser(description: str | None, name: str, gpu: bool = False) -> argp
     return parser
 
 
+def trainings_parser(description: str | None, name: str) -> argparse.ArgumentParser:
+    """As `option_parser`, for a benchmark that runs many trainings side by side: with --processes and --tiny."""
+    parser = option_parser(description, name)
+    parser.add_argument("--processes", type=int, help="trainings at a time [as many as there are cores]")
+    parser.add_argument("--tiny", action="store_true", help="small pictures, few trainings: to see that it runs")
+    return parser
+
+
+def refuse_a_tiny_record(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
+    """Stop with an error where --tiny would write over the record: it is no measurement."""
+    if arguments.tiny and arguments.out == parser.get_default("out"):
+        parser.error("--tiny is no measurement: name another file with --out")
+
+
 def read_record(path: Path) -> dict[str, Any]:
     """What is recorded at `path`; an empty dict if nothing is."""
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}

@@ -47,7 +47,7 @@ def check_new_head(my_head: Attempt) -> str:
             _check_head(model, before, num_classes)
             if aux:
                 _check_aux_head(model, before, num_classes)
-            elif getattr(model, "aux_classifier", None) is not None:
+            elif head is not None:
                 raise NotYet("this model had no auxiliary head, and now it has one.")
     return "One 1x1 convolution in each head is new; everything before it is as it was."
 
@@ -90,8 +90,8 @@ def _check_head(model: Any, before: _SmallDeepLab, num_classes: int) -> None:
         raise NotYet(hint)
     if len(head) > 5:
         raise NotYet("a layer is added behind the old last one, which still squeezes all through 21 classes. Swap it.")
-    old = {key: value for key, value in before.state_dict().items() if not key.endswith("classifier.4.weight")}
-    old = {key: value for key, value in old.items() if not key.endswith("classifier.4.bias")}
+    last = ("classifier.4.weight", "classifier.4.bias")  # of either head
+    old = {key: value for key, value in before.state_dict().items() if not key.endswith(last)}
     new = model.state_dict()
     if any(key not in new or not torch.equal(new[key], value) for key, value in old.items()):
         raise NotYet("other weights than those of the last layer have changed: the pretraining is gone.")

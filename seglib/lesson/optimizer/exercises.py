@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -56,10 +57,7 @@ def _rate_and_iou(result: object) -> tuple[float, float]:
 
 def _between(rate: float, rates: Sequence[float], ious: Sequence[float]) -> float:
     """The IoU at a rate, on the straight line between the two measured ones beside it."""
-    logs = [math.log10(each) for each in rates]
-    place = min(max(sum(each <= rate for each in rates) - 1, 0), len(rates) - 2)
-    share = (math.log10(rate) - logs[place]) / (logs[place + 1] - logs[place])
-    return ious[place] + share * (ious[place + 1] - ious[place])
+    return float(np.interp(math.log10(rate), np.log10(rates), ious))
 
 
 def _rate_hint(rate: float, reached: float, best: float) -> str:

@@ -73,8 +73,7 @@ def range_curve(rates: Sequence[float], losses: Sequence[float]) -> Figure:
     figure, ((axes,),) = new_figure(1, 1, 8.0, 3.2)
     finite = [(rate, loss) for rate, loss in zip(rates, losses, strict=True) if np.isfinite(loss)]
     axes.plot(*zip(*finite, strict=True), color=BLUE, marker="o", markersize=4)
-    axes.axvline(NOTES_LR, color="#666666", linestyle=":", linewidth=1.4)
-    axes.text(NOTES_LR, 1.02, "the notes", ha="center", fontsize=10, transform=axes.get_xaxis_transform())
+    _mark_the_notes(axes)
     axes.set(xscale="log", yscale="log", xlabel="learning rate of the step", ylabel="loss before the step")
     return figure
 
@@ -115,8 +114,7 @@ def sweep_curves(rows: Sequence[Row]) -> Figure:
         distances.plot(rates, percent, color=COLOURS[number], marker=MARKERS[number], markersize=5)
     for axes in (scores, distances):
         axes.set(xscale="log", xlabel="learning rate of Adam")
-        axes.axvline(NOTES_LR, color="#666666", linestyle=":", linewidth=1.4)
-        axes.text(NOTES_LR, 1.02, "the notes", ha="center", fontsize=10, transform=axes.get_xaxis_transform())
+        _mark_the_notes(axes)
     scores.set(ylabel="IoU (0 to 1)", ylim=(0, None))
     distances.set(yscale="log", ylabel="moved (% of the start)")
     figure.legend(loc="outside upper center", ncols=len(epochs), frameon=False)
@@ -176,6 +174,12 @@ def schedule_curves(rates: Mapping[str, Sequence[float]]) -> Figure:
     axes.set(xlabel="step", ylabel="learning rate", ylim=(0, None))
     axes.legend(frameon=False)
     return figure
+
+
+def _mark_the_notes(axes: Axes) -> None:
+    """A dotted line at the learning rate of the notes."""
+    axes.axvline(NOTES_LR, color="#666666", linestyle=":", linewidth=1.4)
+    axes.text(NOTES_LR, 1.02, "the notes", ha="center", fontsize=10, transform=axes.get_xaxis_transform())
 
 
 def _with_spread(axes: Axes, x: Sequence[float], marks: Sequence[Row], number: int, label: str) -> None:

@@ -124,7 +124,7 @@ def train_choice(
     length_before = lengths(model)
     begin = time.process_time()
     losses: list[float] = []
-    for _ in range(epochs):
+    for _ in range(epochs):  # not `train_one_epoch`: it begins with `model.train()`, which wakes what is frozen
         set_training_mode(model, choice.part)
         losses = []
         for images, masks in train_dataloader:
