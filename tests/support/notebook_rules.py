@@ -21,7 +21,6 @@ from tools.notebooks.nbval_tolerance import PICTURE_IN_HTML, Number, numbers_in,
 # Notebooks of the first edition, by their names without the number. The rules of verdicts, imports, tricks, minutes and
 # numbers in the prose skip them. Whoever rewrites one takes it off this list.
 AS_IT_WAS = {
-    "when_to_stop",
     "checkpoints",
     "predict",
     "silent_bugs",

@@ -816,6 +816,47 @@ WRONG_ANSWERS: dict[tuple[str, str], list[tuple[str, str]]] = {
             "not with the one before",
         ),
     ],
+    ("09_when_to_stop", "difference"): [
+        (
+            "def my_difference(first, second, draws):\n"
+            "    rng = np.random.default_rng(0)\n"
+            "    differences = []\n"
+            "    for _ in range(draws):\n"
+            "        one = rng.integers(16, size=16)\n"
+            "        other = rng.integers(16, size=16)\n"
+            "        iou_of_first = first[0][one].sum() / first[1][one].sum()\n"
+            "        iou_of_second = second[0][other].sum() / second[1][other].sum()\n"
+            "        differences.append(iou_of_first - iou_of_second)\n"
+            "    return np.quantile(differences, [0.025, 0.975])",
+            "draw once for both",
+        ),
+        (
+            "def my_difference(first, second, draws):\n"
+            "    rng = np.random.default_rng(0)\n"
+            "    by_picture = first[0] / first[1] - second[0] / second[1]\n"
+            "    means = [by_picture[rng.integers(16, size=16)].mean() for _ in range(draws)]\n"
+            "    return np.quantile(means, [0.025, 0.975])",
+            "Add up the pixels",
+        ),
+        (
+            "def my_difference(first, second, draws):\n"
+            "    rng = np.random.default_rng(0)\n"
+            "    differences = []\n"
+            "    for _ in range(draws):\n"
+            "        drawn = rng.permutation(16)\n"
+            "        differences.append(\n"
+            "            first[0][drawn].sum() / first[1][drawn].sum() - second[0][drawn].sum() / second[1][drawn].sum()\n"
+            "        )\n"
+            "    return np.quantile(differences, [0.025, 0.975])",
+            "with replacement",
+        ),
+        (
+            "def my_difference(first, second, draws):\n"
+            "    by_picture = first[0] / first[1] - second[0] / second[1]\n"
+            "    return np.quantile(by_picture, [0.025, 0.975])",
+            "without any draw",
+        ),
+    ],
     ("10_checkpoints", "resume"): [
         (
             "def my_resume(path, model, optimizer, scheduler):\n"

@@ -1,11 +1,14 @@
-"""Owns the exercise checks of 09_when_to_stop: where to stop, and the least patience that loses nothing."""
+"""Owns the exercise checks of 09_when_to_stop: where to stop, the least patience, and which of two models is better."""
 
 from collections.abc import Sequence
 from itertools import pairwise
 
+import numpy as np
+
 from seglib.lesson.common.exercise import Attempt, NotYet, describe, exercise, number
 from seglib.lesson.common.recorded import recorded
 from seglib.lesson.when_to_stop.replay import replay_early_stopping
+from seglib.lesson.when_to_stop.uncertainty import Counts, difference_interval, draw_pictures, ious_of_draws, middle
 
 # Three epochs after the second are no better, one of them rises all the same; after the sixth nothing is better.
 _WITH_A_REST = [0.1, 0.5, 0.4, 0.45, 0.3, 0.7, 0.6, 0.2, 0.1, 0.3, 0.2, 0.25, 0.1]
@@ -149,3 +152,72 @@ def _longest_run(flags: Sequence[bool]) -> int:
         length = length + 1 if flag else 0
         longest = max(longest, length)
     return longest
+
+
+# Sixteen pictures: intersection and union of each for a model and for a better one; what is hard is hard for both.
+_UNIONS = np.array([900, 300, 2400, 700, 500, 3600, 800, 400, 1500, 600, 1200, 350, 2800, 450, 1000, 650])
+_SHARES = np.array([80, 25, 90, 70, 30, 85, 60, 15, 75, 40, 65, 20, 95, 35, 55, 50]) / 100
+_LEADS = np.array([8, 25, -1, 6, 30, 13, 12, 35, -10, 15, 20, 28, 3, 20, -15, 12]) / 100
+_CLOSE = 0.006  # between the ends of two intervals; with 4000 draws chance moves an end by 0.003
+_MANY = 20_000  # draws of the right answer
+
+
+@exercise
+def check_difference(my_difference: Attempt) -> str:
+    """Check `my_difference(first, second, draws)`: the 95 % interval of the IoU of `first` minus that of `second`."""
+    second = (np.round(_UNIONS * _SHARES).astype(int), _UNIONS)
+    first = (np.round(_UNIONS * (_SHARES + _LEADS)).astype(int), _UNIONS)
+    given = "the counts of two models on 16 pictures, and 4000 draws"
+    answer = my_difference(first, second, 4000, given=given)
+    low, high = _two_ends(answer)
+    wanted = difference_interval(first, second, _MANY)
+    if not _near((low, high), wanted):
+        raise NotYet(_difference_hint((low, high), first, second))
+    same = _two_ends(my_difference(first, first, 200, given="twice the same model"))
+    if not _near(same, (0.0, 0.0)):
+        raise NotYet(
+            f"of a model with itself the difference is 0 in every draw; {same[0]:.3f} to {same[1]:.3f} came out."
+        )
+    return f"The first is better by {wanted[0]:.2f} to {wanted[1]:.2f}, though their own intervals overlap widely."
+
+
+def _two_ends(answer: object) -> tuple[float, float]:
+    """An answer as two numbers, the lower end and the upper."""
+    if not isinstance(answer, tuple | list | np.ndarray) or len(answer) != 2:
+        raise NotYet(f"two numbers are wanted, the lower end and the upper; this is {describe(answer)}.")
+    low = number(answer[0])
+    high = number(answer[1])
+    if low is None or high is None:
+        raise NotYet(f"two numbers are wanted; these are {describe(answer[0])} and {describe(answer[1])}.")
+    return low, high
+
+
+def _near(ends: tuple[float, float], wanted: tuple[float, float], close: float = _CLOSE) -> bool:
+    return all(abs(end - other) <= close for end, other in zip(ends, wanted, strict=True))
+
+
+def _difference_hint(ends: tuple[float, float], first: Counts, second: Counts) -> str:
+    """What is wrong with two ends: each typical mistake has ends of its own."""
+    drawn = draw_pictures(16, _MANY)
+    differences = ious_of_draws(first, drawn) - ious_of_draws(second, drawn)
+    apart = ious_of_draws(first, drawn) - ious_of_draws(second, draw_pictures(16, _MANY, seed=1))
+    of_pictures = first[0] / first[1] - second[0] / second[1]
+    whole = float(first[0].sum() / first[1].sum() - second[0].sum() / second[1].sum())
+    mistakes = (
+        (middle(-differences), "these are the ends of second minus first."),
+        (middle(differences)[::-1], "the lower end comes first."),
+        ((whole, whole), "every draw gave the same. Draw with replacement: rng.integers(16, size=16)."),
+        (middle(apart), "much too wide. Take both models on the same drawn pictures: draw once for both."),
+        (middle(of_pictures[drawn].mean(axis=1)), "these are means over pictures. Add up the pixels, then divide."),
+        (middle(of_pictures), "these are the ends over pictures, without any draw."),
+        (
+            tuple(np.quantile(differences, [0.05, 0.95])),
+            "the middle 90 %, it seems. 2.5 % are left out at each end.",
+        ),
+    )
+    for value, hint in mistakes:
+        width = abs(float(value[1]) - float(value[0]))  # of a wide interval chance moves the ends further
+        if _near(ends, (float(value[0]), float(value[1])), close=max(_CLOSE, 0.08 * width)):
+            return f"{ends[0]:.3f} to {ends[1]:.3f} came out; {hint}"
+    low, high = middle(differences)
+    return f"{ends[0]:.3f} to {ends[1]:.3f} came out; about {low:.2f} to {high:.2f} is right."
