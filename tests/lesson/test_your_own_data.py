@@ -1,4 +1,4 @@
-"""What 13_your_own_data needs: flaws put in on purpose, the reader's folder, its figures and its slider."""
+"""What 13_your_own_data needs: eight exports, flaws put in on purpose, the reader's folder, labelling, its figures."""
 
 from pathlib import Path
 
@@ -7,12 +7,19 @@ import pytest
 import torch
 from PIL import Image
 
+from seglib.data.dataset import CustomDataset
+from seglib.data.formats import convert
+from seglib.data.transforms import joint_transform
 from seglib.doctor import examine
-from seglib.lesson import show
+from seglib.lesson import annotate, show
 from seglib.lesson.common.ceiling import best_masks
 from seglib.lesson.common.recorded import recorded
-from seglib.lesson.your_own_data.figures import cost_chart, place_slider, places_figure
+from seglib.lesson.your_own_data.absent_class import pictures_without, train_classes
+from seglib.lesson.your_own_data.annotations import NOTES_LINES, NOTES_LINES_EXPLANATIONS
+from seglib.lesson.your_own_data.exports import FRUIT, binary, polygons, small_class_pairs, write_exports
+from seglib.lesson.your_own_data.figures import cost_chart, labelling_chart, place_slider, places_figure
 from seglib.lesson.your_own_data.flaws import KINDS, LEFT_OUT, cost_of, judged_by, shift, spoil, with_flaws
+from seglib.lesson.your_own_data.labelling import labelled_first, train_on_labelled
 from seglib.lesson.your_own_data.readers_folder import ReadersFolder, from_afar
 from seglib.metrics import confusion_matrix, iou
 from tests.support.helpers import binary_mask, photograph
@@ -125,3 +132,127 @@ def test_the_best_masks_of_a_finer_grid_are_better(reader):
     mask = torch.from_numpy(np.array(reader.right("fruit_006")[1].resize((160, 120), 0)) / 255).float()[None, None]
     scores = [iou(confusion_matrix(best_masks(mask, stride).long(), mask.long()))[1].item() for stride in (16, 8)]
     assert 0.7 < scores[0] < scores[1] < 1
+
+
+@pytest.fixture(scope="module")
+def exports(tmp_path_factory):
+    """The eight folders, below one."""
+    root = tmp_path_factory.mktemp("exports")
+    write_exports(Path("data_samples"), root)
+    return root
+
+
+@pytest.fixture(scope="module")
+def pairs():
+    return small_class_pairs(Path("data_samples"))
+
+
+def wrong_pixels(dataset: CustomDataset, pairs, *, binary_masks: bool) -> list[int]:
+    """How many pixels of each mask are not as written; the outlines, 255, are left out."""
+    counts = []
+    for number, stem in enumerate(dataset.stems):
+        mask = pairs[stem.rpartition("/")[2]][1]
+        wanted = np.asarray(binary(mask) if binary_masks else mask)
+        counts.append(int(((np.asarray(dataset[number][1]) != wanted) & (np.asarray(mask) != 255)).sum()))
+    return counts
+
+
+def test_masks_beside_photographs_are_read_back_equal(exports, pairs):
+    red = {"#000000": 0, "#dc1e1e": 255}
+    datasets = [
+        CustomDataset(exports / "suffix/images", exports / "suffix/masks", mask_suffix="_mask"),
+        CustomDataset(exports / "together", exports / "together", mask_suffix="_mask"),
+        CustomDataset(exports / "colours/images", exports / "colours/masks", palette=red),
+    ]
+    assert [wrong_pixels(each, pairs, binary_masks=True) for each in datasets] == [[0, 0, 0]] * 3
+    voc = CustomDataset(exports / "voc/JPEGImages", exports / "voc/SegmentationClass", classes=FRUIT)
+    assert wrong_pixels(voc, pairs, binary_masks=False) == [0, 0, 0]
+    assert 255 in np.asarray(voc[0][1])
+
+
+KINDS_OF_EXPORT = {"cvat": "CVAT", "coco": "COCO", "labelme": "LabelMe", "roboflow": "Roboflow"}
+
+
+@pytest.mark.parametrize("tool", KINDS_OF_EXPORT)
+def test_exports_are_recognised_and_read_back_equal(exports, pairs, tmp_path, tool):
+    report = convert(exports / tool, tmp_path, classes=FRUIT, gather_images=True)
+    assert report.kind.startswith(KINDS_OF_EXPORT[tool])
+    dataset = CustomDataset(tmp_path / "images", tmp_path / "masks", classes=FRUIT, recursive=True)
+    assert wrong_pixels(dataset, pairs, binary_masks=False) == [0, 0, 0]
+
+
+def test_without_class_names_each_tool_has_its_own_order(exports, tmp_path):
+    assert convert(exports / "coco", tmp_path / "coco").classes == list(FRUIT)
+    assert convert(exports / "labelme", tmp_path / "labelme").classes == ["background", "apple", "banana", "lemon"]
+
+
+def test_polygons_fill_holes_and_put_small_objects_last():
+    labels = np.zeros((40, 60), np.uint8)
+    labels[5:35, 5:35] = 1
+    labels[15:25, 15:25] = 0  # a hole
+    labels[0:8, 50:60] = 3  # touches the border of the picture
+    labels[38:39, 40:45] = 2  # too small
+    shapes = polygons(Image.fromarray(labels))
+    assert [name for name, _ in shapes] == ["apple", "banana"]
+    assert shapes[1][1].min() == 0
+    assert shapes[1][1].max() == 60
+
+
+def test_the_lines_of_the_notes_are_all_explained():
+    annotate(NOTES_LINES, NOTES_LINES_EXPLANATIONS)  # a fragment that stands there twice, or not, is an error
+
+
+def test_each_picture_is_measured_once_in_a_draw_and_never_trained_on_then():
+    stems = [f"picture_{number:02}" for number in range(48)]
+    splits = labelled_first(stems, draw=1)
+    assert sorted(stem for split in splits for stem in split.validation) == stems
+    assert all(len(split.train) == 40 and not set(split.train) & set(split.validation) for split in splits)
+    assert labelled_first(stems, draw=1) == splits
+    assert labelled_first(stems, draw=0) != splits
+
+
+def write_squares(folder: Path, count: int) -> list[str]:
+    stems = [f"picture_{number}" for number in range(count)]
+    for kind in ("images", "masks"):
+        (folder / kind).mkdir()
+    for number, stem in enumerate(stems):
+        photograph(number, 32, 32).save(folder / "images" / f"{stem}.png")
+        binary_mask(number, 32, 32).save(folder / "masks" / f"{stem}.png")
+    return stems
+
+
+def test_a_training_on_a_few_labelled_pictures_measures_all_pixels_of_the_others(tmp_path):
+    stems = write_squares(tmp_path, 8)
+    matrices = [train_on_labelled(tmp_path, stems[:6], stems[6:], seed=0, steps=2, size=(32, 32)) for _ in range(2)]
+    assert matrices[0].sum() == 2 * 32 * 32
+    assert torch.equal(*matrices)
+
+
+def test_a_class_that_is_in_no_picture_has_no_iou(tmp_path):
+    stems = write_squares(tmp_path, 6)
+    for path in (tmp_path / "masks").iterdir():
+        Image.open(path).point(lambda value: value // 255).save(path)
+    classes = ["background", "square", "pear"]
+    transform = joint_transform((32, 32), train=False, classes=classes)
+    dataset = CustomDataset(tmp_path / "images", tmp_path / "masks", joint_transform=transform, classes=classes)
+    assert pictures_without(dataset, stems, label=2, most=4) == stems[:4]
+    assert pictures_without(dataset, stems, label=1) == []
+    evaluation = train_classes(dataset.subset(stems[:4]), dataset.subset(stems[4:]), epochs=2)
+    assert len(evaluation.class_iou) == 3
+    assert evaluation.matrix[2].sum() == 0  # no pear is there
+
+
+def test_the_chart_of_labelling_draws():
+    runs = [
+        {"draw": 0, "fold": fold, "pictures": count, "iou": 0.5 + 0.1 * fold}
+        for fold in (0, 1)
+        for count in (10, 20, 40)
+    ]
+    figure = labelling_chart(runs, minutes=5)
+    (axes,) = figure.axes
+    assert [label.get_text() for label in axes.get_xticklabels()] == [
+        "0.8 hours\n10 pictures",
+        "1.7 hours\n20 pictures",
+        "3.3 hours\n40 pictures",
+    ]
+    assert axes.lines[-1].get_ydata() == pytest.approx([0.55, 0.55, 0.55])

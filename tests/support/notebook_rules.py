@@ -24,7 +24,6 @@ AS_IT_WAS = {
     "checkpoints",
     "predict",
     "silent_bugs",
-    "your_own_data",
     "many_gpus",
 }
 

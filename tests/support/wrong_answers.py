@@ -844,9 +844,9 @@ WRONG_ANSWERS: dict[tuple[str, str], list[tuple[str, str]]] = {
             "    differences = []\n"
             "    for _ in range(draws):\n"
             "        drawn = rng.permutation(16)\n"
-            "        differences.append(\n"
-            "            first[0][drawn].sum() / first[1][drawn].sum() - second[0][drawn].sum() / second[1][drawn].sum()\n"
-            "        )\n"
+            "        iou_of_first = first[0][drawn].sum() / first[1][drawn].sum()\n"
+            "        iou_of_second = second[0][drawn].sum() / second[1][drawn].sum()\n"
+            "        differences.append(iou_of_first - iou_of_second)\n"
             "    return np.quantile(differences, [0.025, 0.975])",
             "with replacement",
         ),
@@ -1125,6 +1125,16 @@ WRONG_ANSWERS: dict[tuple[str, str], list[tuple[str, str]]] = {
             "    return sum(any(torch.equal(a, b) for b in train) for a in validation)",
             "a list of places",
         ),
+    ],
+    ("13_your_own_data", "joined"): [
+        ("def my_rise():\n    return 0.8 / 2", "the mean afterwards"),
+        ("def my_rise():\n    return 0.8 / 2 - 0.8 / 4", "pear was counted as 0"),
+        ("def my_rise():\n    return 0.8 / 3 - 0.8 / 4", "pear was dropped"),
+        ("def my_rise():\n    return 0.0", "the mean is over other classes"),
+        ("def my_rise():\n    return 0.8 - 0.8 / 3", "background alone"),
+        ("def my_rise():\n    return 0.8 / 3 - 0.8 / 2", "the sign"),
+        ("def my_rise():\n    return 0.2 / 2 - 0.8 / 3", "still calls everything background"),
+        ("def my_rise():\n    return 0.8 / 3, 0.8 / 2", "one number is wanted"),
     ],
     ("13_your_own_data", "polygons"): [
         (

@@ -1,4 +1,4 @@
-"""Owns the exercise checks of 13_your_own_data: polygons become labels, and 0 and 1 become 0 and 255."""
+"""Owns the exercise checks of 13_your_own_data: polygons and values become labels, and what joined classes score."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from seglib.errors import SegError
-from seglib.lesson.common.exercise import Attempt, NotYet, describe, exercise
+from seglib.lesson.common.exercise import Attempt, NotYet, close, describe, exercise, one_number
 
 
 def _values(mask: object, size: tuple[int, int]) -> np.ndarray:
@@ -86,3 +86,28 @@ def check_repair(my_repair: Attempt) -> str:
     if empty.any():
         raise NotYet("a mask without any object is to stay as it is.")
     return "0 and 1 mended, 0 and 255 kept, and nothing guessed."
+
+
+# What a wrong answer to `check_joined` comes from: 0.8 is background's IoU, 0.8 / 3 the mean before, 0.4 the one after.
+_JOINED = (
+    (0.4, "this is the mean afterwards. Asked is how much higher it is than before."),
+    (0.4 - 0.8 / 4, "before, pear was counted as 0. No mask holds it and no pixel is called so: a mean leaves it out."),
+    (0.8 / 3 - 0.8 / 4, "afterwards there are two classes, background and fruit: pear was dropped."),
+    (0.0, "the model is the same, but the mean is over other classes. Write down both means."),
+    (0.8 - 0.8 / 3, "0.8 is the IoU of background alone. Fruit has one too: no pixel is called fruit."),
+    (0.8, "0.8 is the IoU of background alone. Asked is by how much the mean over classes rises."),
+    (0.8 / 3 - 0.4, "the sign: the mean rises. Take the one afterwards less the one before."),
+    (0.1 - 0.8 / 3, "the model still calls everything background, not fruit."),
+)
+
+
+@exercise
+def check_joined(my_rise: Attempt) -> str:
+    """Check `my_rise()`: by how much a mean IoU rises when two classes are joined and an absent one is dropped."""
+    rise = one_number(my_rise(given="nothing"))
+    if close(rise, 0.4 - 0.8 / 3):
+        return "The model is the same and the masks are the same: only the list of classes has changed."
+    for wrong, hint in _JOINED:
+        if close(rise, wrong):
+            raise NotYet(hint)
+    raise NotYet("background has IoU 0.8 before and after. What have the other classes, and how many are there?")

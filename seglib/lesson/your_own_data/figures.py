@@ -1,4 +1,4 @@
-"""Owns the figures and the slider of 13_your_own_data: what wrong masks cost, and where a mask fits its picture."""
+"""Owns the figures and the slider of 13_your_own_data: the cost of wrong masks, the gain of more, where one fits."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -37,6 +37,33 @@ def cost_chart(rows: Sequence[Mapping[str, Any]]) -> Figure:
     for axes, title in zip(places, ("trained on them", "judged by them"), strict=True):
         axes.set(title=title, xlabel="wrong masks (%)", ylabel="IoU (0 to 1)", ylim=(0, 0.75), xticks=(0, 10, 25, 50))
     figure.legend(*places[0].get_legend_handles_labels(), loc="outside upper center", ncols=4, frameon=False)
+    return figure
+
+
+@styled
+def labelling_chart(runs: Sequence[Mapping[str, Any]], minutes: float) -> Figure:
+    """Draw IoU over hours of labelling: each fold as a grey line from count to count, and their mean.
+
+    Args:
+        runs: of `benchmarks/labelling.py`.
+        minutes: that one picture takes to label.
+    """
+    figure, ((axes,),) = new_figure(1, 1, 7.0, 3.6)
+    counts = sorted({run["pictures"] for run in runs})
+    hours = [count * minutes / 60 for count in counts]
+    lines: dict[Any, dict[int, float]] = {}
+    for run in runs:
+        lines.setdefault((run["draw"], run["fold"]), {})[run["pictures"]] = run["iou"]
+    for number, line in enumerate(lines.values()):
+        label = "one fold" if number == 0 else None
+        axes.plot(hours, [line[count] for count in counts], color="#999999", linewidth=1, label=label)
+    means = [sum(line[count] for line in lines.values()) / len(lines) for count in counts]
+    axes.plot(hours, means, color=BLUE, marker="o", linewidth=2.5, label="mean")
+    axes.set(xlabel="time spent on labelling", ylabel="IoU of a fold's pictures (0 to 1)", ylim=(0, 1))
+    labels = [f"{hour:.1f} hours\n{count} pictures" for hour, count in zip(hours, counts, strict=True)]
+    axes.set_xticks(hours, labels)
+    axes.set_xlim(0, hours[-1] * 1.12)
+    axes.legend(frameon=False, loc="lower right")
     return figure
 
 
