@@ -6,6 +6,7 @@ See 13_your_own_data.
 import csv
 import math
 import os
+import time
 from collections.abc import Sequence
 
 from tqdm import tqdm
@@ -17,7 +18,7 @@ from seglib.training.history import History
 
 
 class EpochReport:
-    """Saves and prints after each epoch; shows a bar with the time left on a terminal.
+    """Saves and prints after each epoch; shows a bar with the time left on a terminal, or says it once in a log file.
 
     Args:
         checkpoint: saved after each epoch; the table `NAME.csv` is written beside it.
@@ -32,6 +33,9 @@ class EpochReport:
         self.names = names
         self.epochs = epochs
         self.evaluation: Evaluation | None = None  # of the last epoch; set by whoever evaluates
+        self.done = done
+        self.begin = time.monotonic()
+        self.time_told = False
         total = max(0, epochs - done) * steps
         # disable=None: only on a terminal. In a log file a bar is a long line of noise.
         self.bar = tqdm(total=total, unit="step", leave=False, disable=None if rank() == 0 else True)
@@ -60,7 +64,19 @@ class EpochReport:
         self._say(f"{line} ({classes})")
         for sentence in describe_collapse(self.evaluation.matrix, self.names):
             self._say(f"  {sentence}")
+        self._say_time_left(epoch)
         self.evaluation = None
+
+    def _say_time_left(self, epoch: int) -> None:
+        """Once, where there is no bar: when the last epoch ends; called after an epoch that was measured too."""
+        if self.time_told or not self.bar.disable:
+            return
+        self.time_told = True
+        seconds = (time.monotonic() - self.begin) / (epoch - self.done) * (self.epochs - epoch)
+        if seconds >= 60:
+            minutes = round(seconds / 60)
+            number = "1 minute" if minutes == 1 else f"{minutes} minutes"
+            self._say(f"  At this pace epoch {self.epochs} ends in about {number}.")
 
     def _say(self, line: str) -> None:
         with self.bar.external_write_mode():

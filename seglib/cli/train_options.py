@@ -14,7 +14,9 @@ from seglib.data.splits import Split
 from seglib.model import BUNDLED_MODEL, OUTPUT_STRIDE
 from seglib.optim import SCHEDULES
 
-DESCRIPTION = "Fine-tune a DeepLabV3 on images and their masks."
+DESCRIPTION = (
+    "Fine-tune a DeepLabV3 on images and their masks. A bar shows the time left; a log file has a line about it."
+)
 
 
 def parser(prog: str = "python -m seglib.train") -> argparse.ArgumentParser:
