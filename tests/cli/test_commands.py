@@ -10,9 +10,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import nn
 
 from seglib.cli.main import main
-from seglib.training.checkpoint import load_trained
+from seglib.cli.predict import _values_in_words
+from seglib.losses import make_loss
+from seglib.training.checkpoint import TrainedModel, load_trained
 from tests.support.helpers import make_folders, photograph
 
 TINY = ["--size", "48", "64", "--epochs", "1", "--device", "cpu", "--weights", "none"]
@@ -167,9 +170,16 @@ def test_the_whole_way_by_commands(folders, tmp_path, capsys):
     assert set(scores["classes"]) == {"soil", "crop", "weed"}
     assert files["--page"].read_text().count("<figure>") == 2
     assert main(["evaluate", run, *folders, *more]) == 2  # nothing is written over
+    capsys.readouterr()
     assert main(["predict", run, folders[0], str(tmp_path / "out"), "--overlay", "--probabilities"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "8 masks in out: 0 is soil, 1 is crop, 2 is weed.",
+        "Overlays in out_overlays.",
+        "Probabilities in out_probabilities.",
+    ]
     assert len(list((tmp_path / "out").iterdir())) == len(STEMS)
-    assert len(list((tmp_path / "out_probabilities").iterdir())) == len(STEMS)
+    for beside in ("out_overlays", "out_probabilities"):
+        assert len(list((tmp_path / beside).iterdir())) == len(STEMS)
 
 
 def test_one_bad_photograph_does_not_stop_the_others_and_the_exit_code_says_so(folders, tmp_path, capsys):
@@ -184,7 +194,17 @@ def test_one_bad_photograph_does_not_stop_the_others_and_the_exit_code_says_so(f
     assert len(list((tmp_path / "out").iterdir())) == 7
     photograph(2).save(Path(folders[0]) / "c.jpg")
     assert main(["predict", run, folders[0], str(tmp_path / "out"), "--existing", "skip"]) == 0
-    assert len(list((tmp_path / "out").iterdir())) == 8
+    assert capsys.readouterr().out == "1 mask in out: 0 is background, 255 is the object.\n"
+    written = list((tmp_path / "out").iterdir())
+    assert len(written) == 8
+    assert set().union(*(np.unique(Image.open(mask)) for mask in written)) <= {0, 255}
+
+
+def test_masks_of_classes_without_names_are_numbers():
+    """As of a training in Python that gave its checkpoint no names."""
+    assert _values_in_words(TrainedModel(nn.Identity(), make_loss("cross_entropy"), (48, 64))) == (
+        "each value is the number of a class"
+    )
 
 
 def test_crops_of_enlarged_pictures_train_validate_and_predict_at_that_scale(folders, tmp_path, capsys):
