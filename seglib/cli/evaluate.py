@@ -12,7 +12,7 @@ from seglib.cli.options import add_folders, add_reading, reading_of
 from seglib.data.dataset import CustomDataset
 from seglib.data.splits import Split, read_split, split_by_folder
 from seglib.device import pick_device
-from seglib.errors import SegError, TrainingError
+from seglib.errors import SegError, SplitError, TrainingError
 from seglib.inference.evaluate_folder import FolderScore, evaluate_folder
 from seglib.inference.html_page import heading, picture, table, text, write_page
 from seglib.inference.overlay import error_picture, overlay
@@ -68,10 +68,22 @@ def _stems(options: argparse.Namespace, trained: TrainedModel, dataset: CustomDa
     """The pictures to judge."""
     if options.side is None:
         return dataset.stems
+    split = _split(options, trained, dataset)
+    if options.side == "test" and not split.test:
+        raise SplitError(
+            "The split has no test pictures.",
+            "a split that names some",
+            "Name one with --split FILE, or judge --side validation.",
+        )
+    return split.side(options.side)
+
+
+def _split(options: argparse.Namespace, trained: TrainedModel, dataset: CustomDataset) -> Split:
+    """The split that is named, or else the one of the training."""
     if options.split == "folders":
-        return split_by_folder(dataset.stems).side(options.side)
+        return split_by_folder(dataset.stems)
     if options.split:
-        return read_split(options.split, validation_share=0.25).side(options.side)
+        return read_split(options.split, validation_share=0.25)
     names = (trained.about or {}).get("split")
     if not names:
         raise TrainingError(
@@ -79,7 +91,7 @@ def _stems(options: argparse.Namespace, trained: TrainedModel, dataset: CustomDa
             "a checkpoint that holds the names, or a split",
             "Name the split with --split, or leave --side out.",
         )
-    return Split(**names).side(options.side)
+    return Split(**names)
 
 
 def in_words(score: FolderScore, values: dict[str, Any]) -> str:

@@ -47,11 +47,16 @@ class Split:
 
     def side(self, name: str) -> list[str]:
         """The stems of "train", "validation" or "test"; a `SplitError` for another name or an empty test side."""
-        stems = {"train": self.train, "validation": self.validation, "test": self.test}.get(name)
-        if not stems:
-            found = f'The split has no side "{name}".' if stems is None else "The split has no test pictures."
-            raise SplitError(found, "train, validation or test", "Name a side that has pictures.")
-        return stems
+        sides = {"train": self.train, "validation": self.validation, "test": self.test}
+        if name not in sides:
+            raise SplitError(f'The split has no side "{name}".', "train, validation or test", "Name one of these.")
+        if not sides[name]:  # only this one may be empty
+            raise SplitError(
+                "The split has no test pictures.",
+                "a split that names some",
+                'Name the side "validation", or the test pictures: Split(train, validation, test=[...]).',
+            )
+        return sides[name]
 
 
 def read_split(path: str | os.PathLike[str], *, validation_share: float | None = None, seed: int = 0) -> Split:

@@ -207,6 +207,22 @@ def test_masks_of_classes_without_names_are_numbers():
     )
 
 
+def test_a_side_without_pictures_names_the_options(folders, tmp_path, capsys):
+    run = str(tmp_path / "run.pt")
+    assert main(["train", *folders, "--out", run, *TINY, "--skip-doctor"]) == 0
+    capsys.readouterr()
+    assert main(["evaluate", run, *folders, "--side", "test"]) == 2
+    assert capsys.readouterr().err == (
+        "The split has no test pictures.\nExpected: a split that names some\n"
+        "Fix: Name one with --split FILE, or judge --side validation.\n"
+    )
+    assert main(["evaluate", run, *folders, "--side", "validation"]) == 0
+    split = tmp_path / "split.json"
+    split.write_text('{"train": ["a", "b"], "val": ["c"], "test": ["d", "e"]}')
+    assert main(["evaluate", run, *folders, "--side", "test", "--split", str(split)]) == 0
+    assert "on 2 pictures" in capsys.readouterr().out
+
+
 def test_crops_of_enlarged_pictures_train_validate_and_predict_at_that_scale(folders, tmp_path, capsys):
     run = str(tmp_path / "run.pt")
     crops = ["--scale", "2", "--crop", "48", "64"]

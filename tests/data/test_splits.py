@@ -127,9 +127,11 @@ def test_a_picture_on_two_sides_is_refused_the_test_side_included(tmp_path):
 def test_a_side_by_its_name(tmp_path):
     split = Split(["a"], ["b"])
     assert (split.side("train"), split.side("validation")) == (["a"], ["b"])
-    for name in ("test", "dev"):
-        with refused(SplitError, tmp_path, "side" if name == "dev" else "test"):
-            split.side(name)
+    with refused(SplitError, tmp_path, 'no side "dev"', "train, validation or test"):
+        split.side("dev")
+    with refused(SplitError, tmp_path, "no test pictures", '"validation"', "test=[...]"):  # arguments, no options
+        split.side("test")
+    assert Split(["a"], ["b"], ["c"]).side("test") == ["c"]
 
 
 def test_a_split_that_is_saved_is_read_back(tmp_path):
