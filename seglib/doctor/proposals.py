@@ -14,6 +14,7 @@ from seglib.doctor.measurements import Geometry, PairMeasurements, Reading
 from seglib.errors import SegError
 
 LOW = 0.6  # a ceiling below this asks for another setting
+ENOUGH = 0.8  # the search for a proposal ends where every low ceiling has become so high
 GAIN = 0.05  # a proposal raises the lowest ceiling by at least so much
 SMALL = 0.05  # share of the pixels
 SCALES = [2.0**power for power in range(-5, 3)]  # 1/32 to 4
@@ -136,7 +137,10 @@ def _propose(
     ceilings_at: Callable[[Geometry, Sequence[int]], dict[int, float]],
     names: Mapping[int, str],
 ) -> None:
-    """Look for the smallest enlargement at which no ceiling is low, or else the best one; writes into `prospects`."""
+    """Look for the smallest enlargement with enough within reach, or else the best one; writes into `prospects`.
+
+    It goes on where a ceiling is no longer low: no training reaches its ceiling, and the next scale may offer more.
+    """
     low = [label for label, name in names.items() if name in prospects.low]
     best = min(prospects.low.values())
     for geometry in larger:
@@ -148,7 +152,7 @@ def _propose(
             best = lowest
             prospects.proposed = geometry
             prospects.there = {names[label]: value for label, value in ceilings.items()}
-        if lowest >= LOW:
+        if lowest >= ENOUGH:
             return
 
 

@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw
 from benchmarks.ceiling import ceiling
 from seglib.doctor.ceiling import best_ious, best_masks, choose_sample, class_ceilings
 from seglib.doctor.measurements import Geometry, PairMeasurements, Reading
-from seglib.doctor.proposals import LOW, crop_for, find_prospects, same_scale
+from seglib.doctor.proposals import ENOUGH, LOW, crop_for, find_prospects, same_scale
 
 SMALL = Geometry((96, 128), None, 16)
 
@@ -126,6 +126,16 @@ def test_thin_things_get_a_scale_at_which_they_can_be_drawn(tmp_path):
     assert found.there["object"] > found.low["object"] + 0.1
     at_it = prospects_of({f"crack{k}": crack(k) for k in range(6)}, tmp_path, found.proposed)
     assert at_it.classes[1].ceiling == pytest.approx(found.there["object"], abs=0.02)
+
+
+@pytest.mark.parametrize(("width", "scale"), [(5, 4), (6, 2)])  # at scale 2 the ceilings are 0.77 and 0.82
+def test_a_proposal_is_looked_for_until_enough_is_within_reach(tmp_path, width, scale):
+    cracks = {f"crack{k}": crack(k, width) for k in range(3)}
+    found = prospects_of(cracks, tmp_path, Geometry((192, 256), None, 16))
+    assert found.settings["scale"] == scale
+    assert found.there["object"] >= ENOUGH
+    half = prospects_of(cracks, tmp_path, Geometry((192, 256), scale / 2, 16))
+    assert half.classes[1].ceiling < ENOUGH
 
 
 def test_large_things_need_no_proposal(tmp_path):
