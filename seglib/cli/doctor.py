@@ -13,7 +13,7 @@ from seglib.data.pairing import find_pairs
 from seglib.data.splits import Split
 from seglib.doctor import Report, examine
 from seglib.doctor.page import write_page
-from seglib.doctor.rules import STOPS
+from seglib.doctor.rules import KNOW, SEVERITIES, STOPS
 from seglib.errors import PairError, SegError
 from seglib.model import BUNDLED_MODEL, OUTPUT_STRIDE
 
@@ -29,7 +29,11 @@ HANDED_ON = (
 def add_parser(commands: Any) -> None:
     """Add `doctor` to the sub commands."""
     description = "Say all that is wrong with two folders, and what can be reached. Changes no file."
-    made = commands.add_parser("doctor", help="is a folder fit to train on?", description=description)
+    epilog = (
+        "Exit code: 0 where nothing has to be mended; 1 where something stops training or spoils the result; "
+        "2 where the call cannot be right."
+    )
+    made = commands.add_parser("doctor", help="is a folder fit to train on?", description=description, epilog=epilog)
     add_folders(made)
     add_reading(made)
     add_split(made)
@@ -59,11 +63,20 @@ def run(options: argparse.Namespace) -> int:
     if options.batch_size > 1:  # the command train leaves such a rest out by itself
         report = replace(report, findings=[one for one in report.findings if one.kind != "single"])
     print(in_options(str(report), options_of(options.parser) | OPTIONS_OF_TRAINING))
+    if report.must_mend:
+        print(f"\n{must_mend_in_words(report)}")
     if not any(finding.severity == STOPS for finding in report.findings):
         print(f"\nTo train{' as proposed' if report.proposed else ''}:\n{training_command(options, report.proposed)}")
     if options.page is not None:
         write_page(report, options.page, f"{options.images.name} and {options.masks.name}: the doctor's report")
     return 1 if report.must_mend else 0
+
+
+def must_mend_in_words(report: Report) -> str:
+    """Why the command exits with 1, by the headings of the report: also where nothing stops training."""
+    found = {finding.severity for finding in report.findings}
+    what = " and ".join(f"what {severity}" for severity in SEVERITIES if severity in found - {KNOW})
+    return f"Must be mended: {what}. The exit code is 1."
 
 
 def examine_folders(options: argparse.Namespace, split: Split | None) -> Report:

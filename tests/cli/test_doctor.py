@@ -47,6 +47,7 @@ def test_a_good_folder_exits_with_0_and_the_command_that_trains(folders, capsys)
     out = capsys.readouterr().out
     assert "10 pairs" in out
     assert "SPOILS THE RESULT: nothing" in out
+    assert "mended" not in out
     command = next(line for line in out.splitlines() if line.startswith("python -m seglib train"))
     words = shlex.split(command)
     assert words[4:6] == folders
@@ -62,6 +63,7 @@ def test_what_stops_training_exits_with_1_and_names_options(folders, capsys):
     assert "--relabel 1=255" in out
     assert "relabel={" not in out
     assert "python -m seglib train" not in out
+    assert out.splitlines()[-1] == "Must be mended: what stops training. The exit code is 1."
     assert main(["doctor", *folders, *SMALL, "--relabel", "1=255"]) == 0
     assert "--relabel 1=255" in capsys.readouterr().out.splitlines()[-1]  # the training needs it too
 
@@ -69,8 +71,28 @@ def test_what_stops_training_exits_with_1_and_names_options(folders, capsys):
 def test_what_spoils_the_result_exits_with_1(folders, capsys):
     change(folders[1], lambda mask: mask.point(lambda value: 255 - value))
     assert main(["doctor", *folders, *SMALL]) == 1
-    assert "--invert" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "--invert" in out
+    assert "STOPS TRAINING: nothing" in out
+    assert "\nMust be mended: what spoils the result. The exit code is 1.\n" in out
+    assert "python -m seglib train" in out.splitlines()[-1]  # it can be trained on all the same
     assert main(["doctor", *folders, *SMALL, "--invert"]) == 0
+    assert "mended" not in capsys.readouterr().out
+
+
+def test_what_stops_training_and_what_spoils_the_result_are_both_told(folders, capsys):
+    change(folders[1], lambda mask: mask.point(lambda value: 255 - value))
+    (Path(folders[1]) / "p3.png").unlink()
+    assert main(["doctor", *folders, *SMALL]) == 1
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last == "Must be mended: what stops training and what spoils the result. The exit code is 1."
+
+
+def test_help_tells_the_exit_codes(capsys):
+    with pytest.raises(SystemExit):
+        main(["doctor", "--help"])
+    words = " ".join(capsys.readouterr().out.split())
+    assert "0 where nothing has to be mended; 1 where something stops training or spoils the result; 2 where" in words
 
 
 def test_a_class_may_be_allowed_to_be_missing(folders, capsys):
