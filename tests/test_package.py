@@ -5,7 +5,10 @@ import shutil
 import subprocess
 import sys
 import tomllib
+import zipfile
 from pathlib import Path
+
+import pytest
 
 from tools.notebooks.environment import ROOT
 
@@ -54,3 +57,20 @@ def test_it_works_from_another_folder_without_the_repository(tmp_path: Path):
     said = done.stdout.splitlines()
     assert "bundled weights, pretrained on" in said[0]
     assert "Clone the repository" in said[-1]  # where the recorded figures are
+
+
+def test_the_wheel_holds_every_file_of_the_package_and_the_mark_of_its_types(tmp_path: Path):
+    pytest.importorskip("setuptools", minversion="77", reason="an older one reads no licence of this form")
+    project = tmp_path / "project"
+    shutil.copytree(ROOT / "seglib", project / "seglib", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, project)
+    build = "from setuptools import build_meta; build_meta.build_wheel('wheels')"
+    done = subprocess.run([sys.executable, "-c", build], cwd=project, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    (wheel,) = (project / "wheels").glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        held = {name for name in archive.namelist() if name.startswith("seglib/")}
+    files = {path.relative_to(project).as_posix() for path in (project / "seglib").rglob("*") if path.is_file()}
+    assert held == files
+    assert "seglib/py.typed" in held  # a type checker then reads the types of seglib in another project
