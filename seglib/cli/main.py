@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from seglib.cli import convert, doctor, evaluate, predict, train
 from seglib.cli.surface import Parser, print_error
+from seglib.cli.versions import PrintVersions
 from seglib.errors import SegError
 
 COMMANDS = {"doctor": doctor, "convert": convert, "train": train, "evaluate": evaluate, "predict": predict}
@@ -16,6 +17,7 @@ COMMANDS = {"doctor": doctor, "convert": convert, "train": train, "evaluate": ev
 def parser() -> Parser:
     """The parser of all sub commands."""
     made = Parser(prog="seglib", description="From a folder of images and a folder of masks to masks on new images.")
+    made.add_argument("--version", action=PrintVersions)
     commands = made.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
     for command in COMMANDS.values():
         command.add_parser(commands)
