@@ -10,7 +10,7 @@ import math
 import statistics
 import warnings
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,7 @@ from seglib.cli.doctor import examine_folders
 from seglib.cli.epoch_report import EpochReport
 from seglib.cli.options import group_function, reading_of, split_of
 from seglib.cli.surface import command_line, in_options, options_of, print_error
+from seglib.cli.tensorboard_log import TensorBoardLog, require_tensorboard
 from seglib.cli.train_options import (
     DESCRIPTION,
     MAY_DIFFER,
@@ -93,6 +94,8 @@ def add_parser(commands: Any) -> None:
 
 def run_command(options: argparse.Namespace) -> int:
     """Train as the options say, on the device or devices that they name."""
+    if options.tensorboard:
+        require_tensorboard()  # now, not after the doctor's minutes
     with process_group(options.device) as device:
         if options.folds:
             cross_validate(options, device)
@@ -441,7 +444,7 @@ def run(training: Training, history: History) -> None:
             step=training.step,
             scheduler=training.scheduler,
             stopping=training.stopping,
-            on_epoch=progress.on_epoch if rank() == 0 else None,
+            on_epoch=_after_epoch(progress, training, history) if rank() == 0 else None,
             validate_every=options.validate_every,
             train_epoch=train_epoch,
             evaluate_epoch=evaluate_epoch,
@@ -454,6 +457,21 @@ def run(training: Training, history: History) -> None:
         raise
     finally:
         progress.close()
+
+
+def _after_epoch(progress: EpochReport, training: Training, history: History) -> Callable[[History], None]:
+    """What is called after each epoch: it is saved and printed, and logged where --tensorboard asks for it."""
+    if not training.options.tensorboard:
+        return progress.on_epoch
+    folder = training.options.out.with_suffix(".tensorboard")
+    log = TensorBoardLog(folder, training.names, training.optimizer, done=len(history.train_loss))
+    print(f"To see the curves as they grow: {command_line('tensorboard', '--logdir', folder)}")
+
+    def on_epoch(history: History) -> None:
+        progress.on_epoch(history)
+        log.on_epoch(history)
+
+    return on_epoch
 
 
 def _saved_epochs(training: Training) -> int:

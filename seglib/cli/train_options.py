@@ -87,6 +87,11 @@ def add_options(made: argparse.ArgumentParser) -> None:
         "--cuda-graph", action="store_true", help="record a step and replay it, for small pictures on a GPU [no]"
     )
     made.add_argument("--no-augment", action="store_true", help="show pictures as they are [varied at random]")
+    made.add_argument(
+        "--tensorboard",
+        action="store_true",
+        help="log each epoch for TensorBoard too, beside --out; needs the package tensorboard [no]",
+    )
     made.add_argument("--skip-doctor", action="store_true", help="do not look at all files before [look]")
 
 
@@ -111,6 +116,7 @@ MAY_DIFFER = (
         "compile",
         "cuda_graph",
         "skip_doctor",
+        "tensorboard",
         "allow_missing",
         "run",
         "parser",

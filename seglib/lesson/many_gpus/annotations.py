@@ -30,8 +30,8 @@ RUN_WORDS = {
     "return train_one_epoch_sharded(": "**One epoch.** `train_one_epoch` of notebook 07, which knows of neither "
     "wrapper; then the mean of all running means, and of all losses.",
     "run_epochs(": "**The loop over epochs** is that of `fit`. Only what it calls differs.",
-    "on_epoch=progress.on_epoch if rank() == 0": "**One voice.** Process 0 saves and prints; the others go on "
-    "to the next exchange, and wait there.",
+    "on_epoch=_after_epoch(progress, training, history) if rank()": "**One voice.** Process 0 saves and prints; the "
+    "others go on to the next exchange, and wait there.",
     "progress.evaluation = evaluate_sharded(": "**The score of all.** The confusion matrices are added up.",
     "except KeyboardInterrupt:": "**Ctrl-C.** The last whole epoch is in the file, and a line says how to go on.",
 }
