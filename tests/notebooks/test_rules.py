@@ -20,7 +20,7 @@ from tests.support.notebook_rules import (
     minutes_to_read,
     numbers_shown_or_written,
 )
-from tools.notebooks.environment import NOTEBOOKS, badge, setup_cell
+from tools.notebooks.environment import NOTEBOOKS, head_links, setup_cell
 
 pytestmark = pytest.mark.notebook
 
@@ -52,7 +52,7 @@ def test_notebook_keeps(path: Path, rule: Callable):
 # The rules themselves. A lesson in small that keeps all of them; then each way of breaking one.
 
 TABLE = "| | |\n|---|---|\n| **You will** | see |\n| **Minutes on a CPU** | 12 to read |\n| **Before** | nothing |\n"
-TITLE = f"# Sample\n\nWe learn a thing. {badge('00_sample')}\n\n{TABLE}"
+TITLE = f"# Sample\n\nWe learn a thing.\n\n{TABLE}\n\n{head_links('00_sample')}"
 SOLUTION = "<details><summary>Solution</summary>\n\n```python\ndef my_sum(a, b):\n    return a + b\n```\n\n</details>\n"
 
 
@@ -240,6 +240,10 @@ BROKEN = {
     "a badge of another ref": (
         "first_cell_is_title_table_and_badge",
         put(0, markdown(TITLE.replace("/main/", "/old/"))),
+    ),
+    "a head of its own": (
+        "first_cell_is_title_table_and_badge",
+        put(0, markdown(TITLE.replace("Glossary on the web", "Words"))),
     ),
     "no recap": ("ends_with_a_recap", LESSON[:-1]),
     "a figure without words": ("figures_have_alt_text", put(6, code("print(1)", outputs=(picture("a plot"),)))),

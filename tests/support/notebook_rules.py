@@ -15,7 +15,7 @@ from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 
-from tools.notebooks.environment import ROOT, colab_link, setup_cell
+from tools.notebooks.environment import ROOT, colab_link, head_links, setup_cell
 from tools.notebooks.nbval_tolerance import PICTURE_IN_HTML, Number, numbers_in, tolerance_of
 
 # Notebooks of the first edition, by their names without the number. The rules of verdicts, imports, tricks, minutes and
@@ -444,6 +444,8 @@ def first_cell_is_title_table_and_badge(notebook: Notebook) -> Iterator[str]:
     badges = [match.group(3) for match in LINK.finditer(first.source) if match.group(3).startswith(COLAB)]
     if badges != [colab_link(notebook.path.stem)]:
         yield f"the first cell needs one link to Colab, {colab_link(notebook.path.stem)}, and has {badges}"
+    elif head_links(notebook.path.stem) not in first.source.splitlines():
+        yield "the line of the head that links to Colab is not the one of all notebooks: `make address` writes it"
 
 
 @rule

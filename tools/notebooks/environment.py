@@ -1,4 +1,4 @@
-"""What every notebook shares: its set-up cell, its Colab badge, and the environment in which it is stored and compared.
+"""What every notebook shares: its set-up cell, the links of its head, and the environment of stored outputs.
 
 Standard library only, so that a test of the set-up cell can use it where nothing is installed.
 """
@@ -23,15 +23,20 @@ RUN_ENV = {
     "KINETO_LOG_LEVEL": "99",  # torch's profiler says on stderr when it begins, with the time
 }
 
+ZIP = "seglib-colab.zip"  # the lessons as one file, where they cannot be cloned; `make colab-zip` builds it
+
 SETUP_CELL = """\
 import os
+import shutil
 import sys
 
-if not os.path.isdir("../seglib"):  # in Google Colab: fetch the lessons, at the ref of the badge
+if not os.path.isdir("../seglib"):  # in Colab: fetch the lessons, at the ref of the badge
     repository = "{repository}"
     ref = "{ref}"
+    if os.path.isfile("{zip}") and not os.path.isdir("lessons"):
+        shutil.unpack_archive("{zip}", "lessons")
     if not os.path.isdir("lessons") and os.system(f"git clone -q --depth 1 -b {{ref}} {{repository}} lessons"):
-        raise RuntimeError(f"No lessons at {{repository}}, {{ref}}. Is there a network? Notebook 00 has another way.")
+        raise RuntimeError(f"No lessons at {{repository}}, {{ref}}. README.md, Start, says how to upload them.")
     os.chdir("lessons/notebooks")
 sys.path.insert(0, os.path.abspath(".."))"""
 
@@ -44,17 +49,44 @@ def repository() -> str:
 
 def setup_cell() -> str:
     """The set-up cell, the same in every notebook."""
-    return SETUP_CELL.format(ref=REF, repository=repository())
+    return SETUP_CELL.format(ref=REF, repository=repository(), zip=ZIP)
+
+
+def on_the_web(name: str) -> str:
+    """The address of a file of the folder `notebooks` in the repository."""
+    return f"{repository()}/blob/{REF}/notebooks/{name}"
 
 
 def colab_link(stem: str) -> str:
     """Where Colab opens the notebook `stem`."""
-    return f"https://colab.research.google.com/github/{repository().split('github.com/')[-1]}/blob/{REF}/notebooks/{stem}.ipynb"
+    path = on_the_web(f"{stem}.ipynb").removeprefix("https://github.com/")
+    return f"https://colab.research.google.com/github/{path}"
 
 
-def badge(stem: str) -> str:
-    """The link to Colab at the top of a notebook, in words: a picture of a badge would need the network."""
-    return f"[Open in Colab]({colab_link(stem)})"
+def kaggle_link(stem: str) -> str:
+    """Where Kaggle opens the notebook `stem`."""
+    return f"https://kaggle.com/kernels/welcome?src={on_the_web(f'{stem}.ipynb')}"
+
+
+def badge(stem: str, folder: str = "") -> str:
+    """The link to Colab, with a picture of our own from `notebooks/badges`: none has to come from the network.
+
+    Args:
+        stem: of the notebook.
+        folder: where `notebooks` lies, seen from the page that holds the badge, as in "notebooks/".
+    """
+    return f"[![Open in Colab]({folder}badges/colab.svg)]({colab_link(stem)})"
+
+
+def kaggle_badge(stem: str, folder: str = "") -> str:
+    """The link to Kaggle, as `badge`."""
+    return f"[![Open in Kaggle]({folder}badges/kaggle.svg)]({kaggle_link(stem)})"
+
+
+def head_links(stem: str) -> str:
+    """The last line of a notebook's head: where it opens, and the glossary for a copy that lies alone, as in Drive."""
+    glossary = f"[Glossary on the web]({on_the_web('GLOSSARY.md')})"
+    return f"{badge(stem)} {kaggle_badge(stem)} {glossary}"
 
 
 def copy_project(folder: Path) -> None:
