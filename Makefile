@@ -31,8 +31,8 @@ help:
 	@echo "make mutants    put each known fault into seglib and see that a notebook goes red (minutes)"
 	@echo "make crash      kill a training 50 times at random moments and see that nothing is lost (minutes)"
 	@echo "make fuzz       read 2,000 damaged or strange files: a right picture or a clear error, nothing else (minutes)"
-	@echo "make colab      play every notebook as Google Colab would, from a clone and from the zip (minutes)"
-	@echo "make colab-zip  build seglib-colab.zip, for a repository that Colab cannot clone"
+	@echo "make colab      play every notebook on Google Colab's versions, from a clone and from the zip (minutes)"
+	@echo "make colab-zip  build seglib-colab.zip, for a repository that Colab cannot clone (README, Start)"
 	@echo "make clean      remove the environment and the caches"
 
 $(INSTALLED): requirements.txt pyproject.toml
@@ -80,12 +80,21 @@ crash: $(INSTALLED)
 fuzz: $(INSTALLED)
 	$(BIN)/python -m tools.proofs.fuzz
 
-# Only what a notebook may import, at the tested versions: no seglib, and nothing that the tests need.
-.venv-colab/.installed: $(INSTALLED)
-	@echo "Installing into .venv-colab, once: about 5 GB on Linux, some minutes"
-	@$(PYTHON) -m venv .venv-colab
-	@$(subst $(VENV),.venv-colab,$(BIN))/python -m pip install --quiet --disable-pip-version-check -c requirements.txt \
-		torch torchvision pillow numpy matplotlib ipywidgets tqdm ipykernel
+# Colab's own versions of what a notebook imports and of what runs it: no seglib, and nothing that the tests need.
+# Colab runs Python 3.13. Where that is missing, 3.12 or 3.11 have the same packages, and the record says which it was.
+COLAB_PYTHON ?= $(shell for name in python3.13 python3.12 python3.11; do \
+	if $$name -c 'import venv, ensurepip' >/dev/null 2>&1; then echo $$name; break; fi; done)
+COLAB_VERSIONS := tools/proofs/colab_constraints.txt
+.venv-colab/.installed: $(INSTALLED) $(COLAB_VERSIONS)
+	@test -n '$(COLAB_PYTHON)' || { echo "Colab runs Python 3.13, and neither it nor 3.12 or 3.11 was found." \
+		"Install one, or name it: make colab COLAB_PYTHON=/path/to/python3.13" >&2; exit 1; }
+	@$(COLAB_PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' || \
+		echo "Colab runs Python 3.13; this is $$($(COLAB_PYTHON) -V). Another one: make colab COLAB_PYTHON=/path/to/python3.13"
+	@echo "Installing Colab's versions into .venv-colab, once: about 5 GB on Linux, some minutes"
+	@rm -rf .venv-colab
+	@$(COLAB_PYTHON) -m venv .venv-colab
+	@$(subst $(VENV),.venv-colab,$(BIN))/python -m pip install --quiet --disable-pip-version-check --only-binary :all: \
+		-c $(COLAB_VERSIONS) torch torchvision pillow numpy matplotlib ipywidgets tqdm ipykernel setuptools
 	@touch $@
 
 colab: .venv-colab/.installed

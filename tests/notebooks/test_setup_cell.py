@@ -4,13 +4,18 @@ The cell runs as it stands. Git is told, for these processes only, that the repo
 """
 
 import json
+import platform
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from tools.notebooks.environment import NOTEBOOKS, ROOT, setup_cell
 from tools.proofs import colab
@@ -68,7 +73,9 @@ def test_it_may_run_twice_and_after_a_restart(origin: Path, tmp_path: Path):
 
 
 def test_it_says_what_to_do_where_the_lessons_cannot_be_fetched(tmp_path: Path, origin: Path):
-    with pytest.raises(AssertionError, match="RuntimeError: No lessons at .* Is there a network"):
+    with pytest.raises(
+        AssertionError, match="RuntimeError: No lessons at .* README.md, Start, says how"
+    ):
         in_colab(tmp_path, tmp_path / "nowhere", setup_cell())
     of_no_branch = setup_cell().replace(f'"{colab.REF}"', '"no-such-branch"')
     with pytest.raises(AssertionError, match="no-such-branch"):
@@ -95,11 +102,39 @@ def test_it_fetches_nothing_in_a_checkout(origin: Path, tmp_path: Path):
 def test_the_zip_holds_what_the_lessons_need_and_the_cell_finds_it(tmp_path: Path):
     working = tmp_path / "content"
     working.mkdir()
-    with zipfile.ZipFile(colab.build_zip(tmp_path / colab.ZIP)) as archive:
+    with zipfile.ZipFile(colab.build_zip(working / colab.ZIP)) as archive:  # as it lies there after an upload
         assert not [name for name in archive.namelist() if name.startswith(("tests/", "tools/", "."))]
-        archive.extractall(working / "lessons")
     imports = "from seglib.lesson.common.recorded import recorded; print(recorded('ceiling')['sizes'][-1]['width'])"
     assert in_colab(working, tmp_path / "nowhere", setup_cell(), SHOW, imports) == [*where(working), "320"]
+
+
+def test_the_zip_is_unpacked_once_and_what_lies_there_stays(tmp_path: Path):
+    colab.build_zip(tmp_path / colab.ZIP)
+    lessons = tmp_path / "lessons" / "notebooks"
+    lessons.mkdir(parents=True)
+    (tmp_path / "lessons" / "seglib").mkdir()
+    in_colab(tmp_path, tmp_path / "nowhere", setup_cell())
+    assert list(lessons.iterdir()) == []  # unpacked by hand, or by an earlier run, and perhaps changed since
+
+
+def test_colabs_versions_are_pinned_with_their_date_and_pyproject_accepts_them():
+    text = colab.CONSTRAINTS.read_text(encoding="utf-8")
+    assert re.search(r"20\d\d-\d\d-\d\d.*googlecolab/backend-info", text)
+    assert re.search(r"commit [0-9a-f]{40}\b", text)
+    versions = colab.constraints()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    for requirement in map(Requirement, project["dependencies"]):
+        assert requirement.specifier.contains(versions[requirement.name]), requirement
+    for name in ("ipython", "ipykernel", "jupyter_client", "traitlets"):
+        assert name in versions
+
+
+def test_what_is_not_colabs_is_told():
+    found = colab.constraints() | {"python": "3.11.7", "torch": "2.15.0"}
+    assert colab.other_than_colab(found) == [f"torch 2.15.0 instead of {colab.constraints()['torch']}"]
+    here = colab.installed(sys.executable)
+    assert here["python"] == platform.python_version()
+    assert here["ipywidgets"] == metadata.version("ipywidgets")
 
 
 def test_a_notebook_is_played_from_a_clone_with_its_set_up_cell_twice(origin: Path, tmp_path: Path):

@@ -1,15 +1,18 @@
 """Google Colab without Google: builds the zip for a repository that Colab cannot clone, and plays every notebook.
 
-Playing means: an empty working folder, a Python without seglib, a stand-in for the module `google.colab`, and the
-notebook from first cell to last, its set-up cell run twice. The lessons come from a clone (git is told, for these
-processes only, that the repository's address is a local folder), or from the zip, unpacked by hand as notebook 00 says.
+Playing means: an empty working folder, a Python without seglib and with Colab's versions (colab_constraints.txt), a
+stand-in for the module `google.colab`, and the notebook from first cell to last, its set-up cell run twice. The lessons
+come from a clone (git is told, for these processes only, that the repository's address is a local folder), or from the
+zip, which lies in the working folder as after an upload.
 
     python -m tools.proofs.colab zip [FILE]
     python -m tools.proofs.colab play [--python PYTHON] [--lessons clone zip] [notebook ...]
 """
 
 import argparse
+import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -22,10 +25,10 @@ from jupyter_client import KernelManager
 from nbclient import NotebookClient
 
 from benchmarks.common.results import results_path, write_record
-from tools.notebooks.environment import NOTEBOOKS, REF, ROOT, RUN_ENV, copy_project, repository
+from tools.notebooks.environment import NOTEBOOKS, REF, ROOT, RUN_ENV, ZIP, copy_project, repository
 
 WAYS = ("clone", "zip")  # by which the lessons come
-ZIP = "seglib-colab.zip"
+CONSTRAINTS = Path(__file__).with_name("colab_constraints.txt")
 IN_ZIP = ("notebooks", "seglib", "data_samples", "benchmarks/results", "README.md", "LICENSE")  # weights: in seglib
 
 # What a reader's own installation would bring is hidden, and `from google.colab import drive` works.
@@ -92,11 +95,10 @@ def play(notebook: Path, python: str, folder: Path, environment: dict[str, str],
         python: the interpreter of the kernel.
         folder: where the kernel begins.
         environment: of `surroundings`.
-        archive: the zip that a reader has unpacked there; without one, the set-up cell clones the lessons.
+        archive: the zip that a reader has uploaded there; without one, the set-up cell clones the lessons.
     """
     if archive:
-        with zipfile.ZipFile(archive) as packed:
-            packed.extractall(folder / "lessons")
+        shutil.copyfile(archive, folder / ZIP)
     document = nbformat.read(notebook, as_version=4)
     first = next(number for number, cell in enumerate(document.cells) if cell.cell_type == "code")
     document.cells.insert(first, nbformat.v4.new_code_cell(document.cells[first].source))
@@ -106,6 +108,39 @@ def play(notebook: Path, python: str, folder: Path, environment: dict[str, str],
     begin = time.perf_counter()
     client.execute(env=environment)
     return time.perf_counter() - begin
+
+
+def constraints() -> dict[str, str]:
+    """The versions that Colab has, by name."""
+    lines = CONSTRAINTS.read_text(encoding="utf-8").splitlines()
+    return dict(line.split("==") for line in lines if "==" in line and not line.startswith("#"))
+
+
+def installed(python: str) -> dict[str, str]:
+    """The versions that the interpreter `python` has of Python and of what `constraints` names."""
+    code = f"""
+import json, platform
+from importlib import metadata
+found = {{"python": platform.python_version()}}
+for name in {list(constraints())!r}:
+    try:
+        found[name] = metadata.version(name).split("+")[0]
+    except metadata.PackageNotFoundError:
+        pass
+print(json.dumps(found))
+"""
+    done = subprocess.run([python, "-c", code], check=True, capture_output=True, text=True, cwd=Path(python).parent)
+    return json.loads(done.stdout)
+
+
+def other_than_colab(found: dict[str, str]) -> list[str]:
+    """Where the versions `found` are not Colab's, one line each."""
+    wanted = constraints()
+    return [
+        f"{name} {found[name]} instead of {wanted[name]}"
+        for name in wanted
+        if name in found and found[name] != wanted[name]
+    ]
 
 
 def play_all(notebooks: list[Path], python: str, ways: list[str]) -> list[dict[str, object]]:
@@ -138,9 +173,15 @@ def main() -> int:
     named = [NOTEBOOKS / f"{Path(name).stem}.ipynb" for name in arguments.names]
     notebooks = named or sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))
     python = str(Path(arguments.python).absolute())  # not resolved: a link in a virtual environment belongs to it
+    found = installed(python)
+    others = other_than_colab(found)
+    print(f"Python {found['python']}, torch {found['torch']}, ipywidgets {found['ipywidgets']}.", flush=True)
+    if others:
+        print(f"Not Colab's versions: {', '.join(others)}.", flush=True)
     rows = play_all(notebooks, python, arguments.lessons)
     if not named and set(arguments.lessons) == set(WAYS):
-        write_record(results_path("colab"), "seconds of each notebook as Google Colab would run it", {"plays": rows})
+        figures = {"versions": found, "not_of_colab": others, "plays": rows}
+        write_record(results_path("colab"), "seconds of each notebook as Google Colab would run it", figures)
     return 0
 
 
