@@ -73,9 +73,7 @@ def test_it_may_run_twice_and_after_a_restart(origin: Path, tmp_path: Path):
 
 
 def test_it_says_what_to_do_where_the_lessons_cannot_be_fetched(tmp_path: Path, origin: Path):
-    with pytest.raises(
-        AssertionError, match="RuntimeError: No lessons at .* README.md, Start, says how"
-    ):
+    with pytest.raises(AssertionError, match="RuntimeError: No lessons at .* README.md, Start, says how"):
         in_colab(tmp_path, tmp_path / "nowhere", setup_cell())
     of_no_branch = setup_cell().replace(f'"{colab.REF}"', '"no-such-branch"')
     with pytest.raises(AssertionError, match="no-such-branch"):
