@@ -548,10 +548,14 @@ def is_figure(output: dict) -> bool:
 
 
 def minutes_to_read(notebook: Notebook) -> float:
-    """Minutes of a first reading, counted from all words (folded ones too), lines of code, figures and exercises."""
+    """Minutes of a first reading, counted from all words (folded ones too), lines of code, figures and exercises.
+
+    What is the same in every notebook, and need not be read, is left out: the set-up cell and the badges of the head.
+    """
     cells = without_deeper(notebook)
-    code = [cell for cell in cells if cell.kind == "code"]
-    words = sum(len(cell.source.split()) for cell in cells if cell.kind == "markdown")
+    code = [cell for cell in cells if cell.kind == "code" and cell.source != setup_cell()]
+    badges = head_links(notebook.path.stem)
+    words = sum(len(cell.source.replace(badges, "").split()) for cell in cells if cell.kind == "markdown")
     lines = sum(bool(line.strip()) for cell in code for line in cell.source.splitlines())
     figures = sum(is_figure(output) for cell in code for output in cell.outputs)
     exercises = sum("exercise" in cell.tags for cell in code)
