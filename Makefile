@@ -1,6 +1,6 @@
 # `make lab` and `make test` do all their own set-up. A second call installs nothing: .venv/.installed is newer than the pins.
 .DEFAULT_GOAL := help
-.PHONY: help lab test check format notebooks address mutants crash fuzz colab colab-zip clean
+.PHONY: help lab test check format notebooks address mutants crash fuzz colab colab-zip site site-browser clean
 MAKEFLAGS += --no-print-directory
 # Two threads are what the lessons are written for; a machine that shares its cores may set fewer.
 export OMP_NUM_THREADS ?= 2
@@ -33,6 +33,8 @@ help:
 	@echo "make fuzz       read 2,000 damaged or strange files: a right picture or a clear error, nothing else (minutes)"
 	@echo "make colab      play every notebook on Google Colab's versions, from a clone and from the zip (minutes)"
 	@echo "make colab-zip  build seglib-colab.zip, for a repository that Colab cannot clone (README, Start)"
+	@echo "make site       build the site into build/site/html, and look for dead links in it (a minute)"
+	@echo "make site-browser  the same, then every page in Chromium: can everybody read it? (minutes)"
 	@echo "make clean      remove the environment and the caches"
 
 $(INSTALLED): requirements.txt pyproject.toml
@@ -103,5 +105,25 @@ colab: .venv-colab/.installed
 colab-zip: $(INSTALLED)
 	$(BIN)/python -m tools.proofs.colab zip
 
+# What builds the site has an environment of its own: no torch, and no version that a lesson could notice.
+SITE_VENV ?= .venv-site
+SITE_PYTHON := $(subst $(VENV),$(SITE_VENV),$(BIN))/python
+SITE_PYTEST := SEGLIB_SITE=build/site/html $(SITE_PYTHON) -m pytest --confcutdir=tests/site --quiet
+
+$(SITE_VENV)/.installed: site/requirements.txt
+	@test -n '$(PYTHON)' || { echo "No Python 3.11 to 3.14 found. Install one, or name it: make PYTHON=/path/to/python" >&2; exit 1; }
+	@echo "Installing into $(SITE_VENV), once: about 300 MB"
+	@$(PYTHON) -m venv $(SITE_VENV)
+	@$(SITE_PYTHON) -m pip install --quiet --disable-pip-version-check -r site/requirements.txt
+	@touch $@
+
+site: $(SITE_VENV)/.installed
+	$(SITE_PYTHON) -m tools.site.build
+	$(SITE_PYTEST) tests/site --ignore=tests/site/test_in_browser.py
+
+# The browser is SEGLIB_BROWSER, or a Chromium on the path, or the one that `playwright install chromium` has put.
+site-browser: site
+	$(SITE_PYTEST) tests/site/test_in_browser.py
+
 clean:
-	rm -rf $(VENV) .venv-colab .mypy_cache .pytest_cache .ruff_cache .hypothesis seglib.egg-info build
+	rm -rf $(VENV) .venv-colab .venv-site .mypy_cache .pytest_cache .ruff_cache .hypothesis seglib.egg-info build

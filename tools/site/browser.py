@@ -1,0 +1,115 @@
+"""Opens the built site in Chromium, without a network, and asks axe-core what keeps people from reading it.
+
+python -m tools.site.browser [FOLDER]        count the violations of each rule, in light and dark
+"""
+
+import collections
+import os
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, sync_playwright
+
+from tools.site.build import HTML
+
+THEMES = ("light", "dark")
+WCAG_21_AA = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "microsoft-edge")
+LEAST_RATIO = 3.0  # of large text; small text between this and 4.5 is no open question for axe
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+PHONE = {"width": 360, "height": 740}
+DESKTOP = {"width": 1280, "height": 900}
+
+
+def browser_path() -> str | None:
+    """The Chromium to use: SEGLIB_BROWSER, or one on the path; None for the one that `playwright install` has put."""
+    return os.environ.get("SEGLIB_BROWSER") or next(filter(None, map(shutil.which, BROWSERS)), None)
+
+
+@contextmanager
+def offline_page(size: dict[str, int]) -> Iterator[Page]:
+    """A page of a browser of the given size that has no network. `page.asked` are the addresses it was asked for."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=browser_path(), args=FLAGS)
+        context = browser.new_context(viewport=size, offline=True, reduced_motion="reduce")
+        try:
+            yield context.new_page()
+        finally:
+            browser.close()
+
+
+def show(page: Page, path: Path, theme: str) -> None:
+    """Load a page of the site in a theme, with everything that is folded unfolded."""
+    page.goto(path.as_uri())
+    page.evaluate(
+        """theme => {
+            document.documentElement.dataset.mode = theme;
+            document.documentElement.dataset.theme = theme;
+            document.querySelectorAll("details").forEach(details => { details.open = true; });
+        }""",
+        theme,
+    )
+
+
+def violations(page: Page, tags: list[str] = WCAG_21_AA) -> list[dict[str, Any]]:
+    """What axe-core finds on the page as it stands: one entry for each rule, with its nodes."""
+    # preload: axe would ask for the style sheets once more, which a page of a folder may not.
+    options = {
+        "runOnly": {"type": "tag", "values": tags},
+        "resultTypes": ["violations", "incomplete"],
+        "preload": False,
+    }
+    response = Axe().run(page, options=options).response
+    return response["violations"] + [rule for rule in map(_unreadable, response["incomplete"]) if rule["nodes"]]
+
+
+def _unreadable(rule: dict[str, Any]) -> dict[str, Any]:
+    """Of a rule that axe left undecided, what is no question for us: a text of nearly the colour of its ground.
+
+    It may be meant to be hidden. Nothing of ours is.
+    """
+    nodes = [node for node in rule["nodes"] if (node["any"] or [{}])[0].get("data", {}) and _ratio(node) < LEAST_RATIO]
+    return rule | {"nodes": nodes if rule["id"] == "color-contrast" else []}
+
+
+def _ratio(node: dict[str, Any]) -> float:
+    return node["any"][0]["data"].get("contrastRatio") or LEAST_RATIO  # none where a picture lies below the text
+
+
+def told(found: list[dict[str, Any]]) -> list[str]:
+    """The violations in words, one line for each place."""
+    return [
+        f"{rule['id']}: {node['html'][:160]} -- {' '.join(node['failureSummary'].split())[:300]}"
+        for rule in found
+        for node in rule["nodes"]
+    ]
+
+
+def main() -> int:
+    folder = Path(sys.argv[1]).resolve() if sys.argv[1:] else HTML
+    places: dict[tuple[str, str], int] = collections.Counter()
+    pages: dict[tuple[str, str], int] = collections.Counter()
+    paths = sorted(folder.rglob("*.html"))
+    begin = time.perf_counter()
+    with offline_page(DESKTOP) as page:
+        for path in paths:
+            for theme in THEMES:
+                show(page, path, theme)
+                for rule in violations(page, [*WCAG_21_AA, "best-practice"]):
+                    kind = "" if set(WCAG_21_AA) & set(rule["tags"]) else " (best practice)"
+                    places[theme, rule["id"] + kind] += len(rule["nodes"])
+                    pages[theme, rule["id"] + kind] += 1
+    print(f"{len(paths)} pages, {time.perf_counter() - begin:.0f} s")
+    for (theme, rule), count in sorted(places.items()):
+        print(f"{theme:5}  {rule:50} {count:5} places on {pages[theme, rule]:3} pages")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
