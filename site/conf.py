@@ -21,6 +21,7 @@ extensions = [
     "sphinx.ext.napoleon",
     "tools.site.formulas",
     "tools.site.glossary",
+    "tools.site.navigation",
     "tools.site.tables",
 ]
 
@@ -37,7 +38,7 @@ myst_links_external_new_tab = False
 
 # The package: its docstrings are read from the source, so that torch is not needed here.
 autoapi_dirs = [str(ROOT / "seglib")]
-autoapi_ignore = ["*/seglib/lesson/*", "*/seglib/__main__.py", "*/seglib/train.py"]  # what only a lesson needs
+autoapi_ignore = ["*/seglib/lesson/*", "*/__main__.py", "*/seglib/train.py"]  # what only a lesson needs
 autoapi_root = "api"
 autoapi_options = ["members", "show-module-summary"]
 autoapi_member_order = "bysource"

@@ -34,7 +34,7 @@ def browser_path() -> str | None:
 
 @contextmanager
 def offline_page(size: dict[str, int]) -> Iterator[Page]:
-    """A page of a browser of the given size that has no network. `page.asked` are the addresses it was asked for."""
+    """A page of the given size, in a browser without a network."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=browser_path(), args=FLAGS)
         context = browser.new_context(viewport=size, offline=True, reduced_motion="reduce")
@@ -91,24 +91,34 @@ def told(found: list[dict[str, Any]]) -> list[str]:
     ]
 
 
+def pages_of(folder: Path) -> list[Path]:
+    """The pages of a built site; not the templates that a theme leaves among its files."""
+    return sorted(path for path in folder.rglob("*.html") if "_static" not in path.relative_to(folder).parts)
+
+
 def main() -> int:
     folder = Path(sys.argv[1]).resolve() if sys.argv[1:] else HTML
+    paths = pages_of(folder)
     places: dict[tuple[str, str], int] = collections.Counter()
     pages: dict[tuple[str, str], int] = collections.Counter()
-    paths = sorted(folder.rglob("*.html"))
     begin = time.perf_counter()
     with offline_page(DESKTOP) as page:
         for path in paths:
             for theme in THEMES:
                 show(page, path, theme)
-                for rule in violations(page, [*WCAG_21_AA, "best-practice"]):
-                    kind = "" if set(WCAG_21_AA) & set(rule["tags"]) else " (best practice)"
-                    places[theme, rule["id"] + kind] += len(rule["nodes"])
-                    pages[theme, rule["id"] + kind] += 1
+                found = {name_of(rule): len(rule["nodes"]) for rule in violations(page, [*WCAG_21_AA, "best-practice"])}
+                print(f"{path.relative_to(folder)}, {theme}: {found or 'nothing'}", flush=True)
+                places.update({(theme, rule): count for rule, count in found.items()})
+                pages.update({(theme, rule) for rule in found})
     print(f"{len(paths)} pages, {time.perf_counter() - begin:.0f} s")
     for (theme, rule), count in sorted(places.items()):
         print(f"{theme:5}  {rule:50} {count:5} places on {pages[theme, rule]:3} pages")
     return 0
+
+
+def name_of(rule: dict[str, Any]) -> str:
+    """The rule's name; with a note, if WCAG 2.1 AA does not ask for it."""
+    return rule["id"] if set(WCAG_21_AA) & set(rule["tags"]) else f"{rule['id']} (best practice)"
 
 
 if __name__ == "__main__":
