@@ -54,7 +54,6 @@ add_module_names = False
 html_theme = "pydata_sphinx_theme"
 html_title = "Fine-tune a segmentation model, step by step"
 html_static_path = [str(ROOT / "site" / "_static")]
-templates_path = [str(ROOT / "site" / "_templates")]
 html_css_files = ["site.css"]
 html_js_files = [("glossary.js", {"defer": "defer"})]
 html_favicon = str(ROOT / "site" / "_static" / "icon.svg")

@@ -6,4 +6,4 @@
 import os
 
 if "SEGLIB_SITE" not in os.environ:
-    collect_ignore = ["test_built_site.py", "test_in_browser.py", "test_extensions.py"]
+    collect_ignore = ["built.py", "test_built_site.py", "test_in_browser.py", "test_extensions.py"]
