@@ -3,15 +3,20 @@
 import inspect
 import io
 import math
+import sys
 import threading
+from unittest.mock import Mock
 
+import ipywidgets
 import numpy as np
 import pytest
 import torch
+from IPython.display import HTML
 from PIL import Image
 
 from seglib.errors import SegError, TrainingError
 from seglib.lesson import annotate, show
+from seglib.lesson.training_loop import monitor as monitor_module
 from seglib.lesson.training_loop.annotations import (
     LOOP_EXPLANATIONS,
     NOTES_LOOP_EXPLANATIONS,
@@ -28,7 +33,7 @@ from seglib.lesson.training_loop.figures import (
     race_runs,
     race_table,
 )
-from seglib.lesson.training_loop.monitor import training_monitor
+from seglib.lesson.training_loop.monitor import TrainingMonitor, training_monitor
 from seglib.lesson.training_loop.notes_script import NOTES_LOOP, NOTES_SCRIPT, loop_and_evaluation, script_diff
 from seglib.losses import make_loss
 from seglib.optim import make_optimizer
@@ -318,6 +323,97 @@ def test_an_error_in_the_thread_is_shown_and_the_buttons_work_again():
     broken.start.click()
     broken.wait(60)
     assert broken.words.value == "ZeroDivisionError: division by zero"
+
+
+def test_one_training_at_a_time_another_start_ends_the_one_under_way():
+    began = threading.Event()
+    first = monitored(epochs=1000, on_step=lambda *now: began.set())
+    first.start.click()
+    assert began.wait(60)
+    second = monitored(epochs=1)  # as when the cell is run again
+    assert not first.thread.is_alive()
+    assert first.history.stopped
+    second.start.click()
+    second.start.click()  # twice, before the button was grey
+    second.wait(60)
+    assert second.words.value == "Done. Whole epochs: 1."
+    assert TrainingMonitor.under_way is None
+
+
+def test_run_trains_in_the_cell_and_shows_the_same(monkeypatch):
+    shown = []
+
+    class Handle:
+        def update(self, thing):
+            shown.append(thing)
+
+    def display(thing, *, display_id):
+        shown.append(thing)
+        return Handle()
+
+    monkeypatch.setattr(monitor_module, "display", display)
+    monitor = monitored(epochs=1)
+    monitor.run()
+    assert monitor.thread is None
+    assert len(monitor.history.train_loss) == 1
+    words = [thing.data for thing in shown if isinstance(thing, HTML)]
+    assert words[0] == "Loading the first batch."
+    assert words[1].startswith("epoch 1, step 1, loss ")
+    assert words[-1] == "Done. Whole epochs: 1."
+    pictures = [thing.data for thing in shown if not isinstance(thing, HTML)]
+    assert len(pictures) == 2
+    assert pictures[-1] == monitor.picture.value != pictures[0]
+
+
+def test_an_interrupt_in_the_cell_ends_the_training_of_run(monkeypatch):
+    def interrupted(epoch, step, loss):
+        if step == 2:
+            raise KeyboardInterrupt  # as the kernel does to a cell
+
+    monkeypatch.setattr(monitor_module, "display", lambda thing, display_id: Mock())
+    monitor = monitored(epochs=1000, on_step=interrupted)
+    monitor.run()
+    assert monitor.words.value == "Stopped in epoch 1, step 2. Whole epochs: 0."
+    outside = training_monitor(Mock(side_effect=KeyboardInterrupt), lambda: MASK, PHOTO)
+    outside.run()
+    assert outside.words.value == "Stopped."
+    assert TrainingMonitor.under_way is None
+
+
+def test_in_colab_there_are_no_buttons_and_words_that_name_run(monkeypatch):
+    monkeypatch.setitem(sys.modules, "google.colab", Mock())
+    monitor = monitored()
+    assert "<code>run()</code>" in monitor.words.value
+    assert not any(isinstance(part, ipywidgets.HBox) for part in monitor.children)
+
+
+def test_the_stop_button_of_the_kernel_sets_what_the_next_step_looks_at(monkeypatch):
+    shell = Mock()
+    shell.kernel.saved_sigint_handler = None
+    monkeypatch.setattr(monitor_module, "get_ipython", lambda: shell)
+    began = threading.Event()
+    monitor = monitored(epochs=1000, on_step=lambda *now: began.set())
+    shell.kernel.saved_sigint_handler(2, None)  # nothing is under way: nothing happens
+    monitor.start.click()
+    assert began.wait(60)
+    shell.kernel.saved_sigint_handler(2, None)
+    monitor.wait(60)
+    assert monitor.words.value.startswith("Stopped in epoch")
+
+
+def test_the_bar_of_the_thread_is_shown_in_the_widget():
+    monitor = monitored()
+    bar = {"msg_type": "display_data", "content": {"data": {"text/plain": "a bar"}, "metadata": {}, "transient": {}}}
+    other = {"msg_type": "update_display_data"}
+    assert monitor._take_bar(bar) is None
+    assert monitor._take_bar(other) is other
+    (output,) = monitor.bar.outputs
+    assert output["data"] == {"text/plain": "a bar"}
+
+
+def test_the_first_picture_has_no_ticks():
+    losses, scores, _ = monitor_figure(History(), PHOTO, MASK).axes
+    assert [*losses.get_xticks(), *losses.get_yticks(), *scores.get_xticks()] == []
 
 
 def test_the_error_is_that_of_the_training():

@@ -12,6 +12,7 @@ from matplotlib.patches import Patch
 
 from seglib.inference.palette import BLUE, GREEN, ORANGE, PURPLE, SKY_BLUE, VERMILLION, YELLOW
 from seglib.lesson.common.figures import new_figure, styled
+from seglib.lesson.common.lesson_widget import LessonWidget
 from seglib.lesson.common.recorded import recorded
 
 Span = tuple[float, float]  # from, to, in milliseconds
@@ -245,7 +246,7 @@ WIDTH = 760  # of the widget's drawing, in CSS pixels
 LEFT = 110  # of it, for the names of the rows
 
 
-class QueueWidget(ipywidgets.VBox):
+class QueueWidget(LessonWidget):
     """Three sliders, milliseconds of Python, of the GPU and of loading in a step; and two timelines that follow.
 
     The drawing is SVG, written by hand: a redraw takes some milliseconds, where matplotlib takes hundreds.

@@ -12,9 +12,12 @@ from seglib.data.dataset import CustomDataset
 from seglib.inference.overlay import overlay
 from seglib.inference.palette import OKABE_ITO, SKY_BLUE
 from seglib.lesson.common.figures import jpeg_bytes
+from seglib.lesson.common.lesson_widget import LessonWidget, widget_picture
+
+ALT = "A photograph of the dataset, and beside it the same with its mask drawn over it."
 
 
-class SampleSlider(ipywidgets.VBox):
+class SampleSlider(LessonWidget):
     """A slider over the samples; `slider`, `pictures` and `caption` are its parts. Made by `sample_slider`.
 
     Moving the slider, by mouse or by arrow keys, replaces the bytes of one picture: no output is cleared or written.
@@ -28,7 +31,7 @@ class SampleSlider(ipywidgets.VBox):
         self.slider = ipywidgets.IntSlider(
             value=start, min=0, max=len(dataset) - 1, description="sample", layout=ipywidgets.Layout(width="480px")
         )
-        self.pictures = ipywidgets.Image(format="jpeg")
+        self.pictures = widget_picture("jpeg", ALT)
         self.caption = ipywidgets.HTML()
         self.slider.observe(self._draw, names="value")
         super().__init__([self.slider, self.pictures, self.caption])

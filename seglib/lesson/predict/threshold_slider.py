@@ -8,11 +8,14 @@ from torch import Tensor
 
 from seglib.inference.overlay import overlay, to_picture
 from seglib.lesson.common.figures import jpeg_bytes
+from seglib.lesson.common.lesson_widget import LessonWidget, widget_picture
 from seglib.lesson.predict.figures import mistakes_picture
 from seglib.lesson.predict.scores import at_thresholds, kinds_of_mistakes
 
+ALT = "The photograph with its predicted mask, and beside it the same with the mistakes of that mask."
 
-class ThresholdSlider(ipywidgets.VBox):
+
+class ThresholdSlider(LessonWidget):
     """The threshold as a slider; `picture` shows the mask and its mistakes, `caption` the scores.
 
     Moving the slider replaces the bytes of one picture: no output is cleared or written.
@@ -25,7 +28,7 @@ class ThresholdSlider(ipywidgets.VBox):
         self.slider = ipywidgets.FloatSlider(
             value=start, min=0.0, max=1.0, step=0.05, description="threshold", layout=ipywidgets.Layout(width="480px")
         )
-        self.picture = ipywidgets.Image(format="jpeg")
+        self.picture = widget_picture("jpeg", ALT)
         self.caption = ipywidgets.HTML()
         self.slider.observe(self._draw, names="value")
         super().__init__([self.slider, self.picture, self.caption])

@@ -105,6 +105,9 @@ def monitor_figure(history: History, image: Any, predicted: Any, ceiling: float 
         scores.text(0.03, ceiling - 0.02, f"ceiling {ceiling:.2f}", transform=scores.get_yaxis_transform(), va="top")
     if history.train_loss:
         losses.legend(frameon=False, fontsize=9)
+    else:
+        losses.set(xticks=[], yticks=[])
+        scores.set(xticks=[])
     sample.imshow(overlay(image, predicted, SKY_BLUE))
     sample.set_title(f"after epoch {len(history.train_loss)}")
     sample.axis("off")

@@ -15,6 +15,7 @@ from seglib.data.transforms import resize_labels
 from seglib.inference.overlay import overlay, to_labels, to_picture
 from seglib.inference.palette import ORANGE, SKY_BLUE
 from seglib.lesson.common.figures import jpeg_bytes
+from seglib.lesson.common.lesson_widget import LessonWidget, widget_picture
 
 # Each takes an image (3, H, W) uint8 or a mask (H, W) uint8, and a strength in [-1, 1]; at 0 it does nothing.
 GEOMETRIC_TRANSFORMS = ("flip", "scale", "shift", "rotate")  # these move pixels, so image and mask must go together
@@ -25,6 +26,7 @@ COLOR_TRANSFORMS: dict[str, Callable[[Tensor, float], Tensor]] = {
     "hue": lambda image, strength: F.adjust_hue(image, strength / 2),
 }
 TRANSFORM_NAMES = (*GEOMETRIC_TRANSFORMS, *COLOR_TRANSFORMS)
+ALT = "The changed photograph, and beside it the same with its mask in blue and with orange where it is ignored."
 
 
 def transform_pair(
@@ -93,7 +95,7 @@ def _scale(channels: Tensor, factor: float, is_mask: bool, fill: list[float]) ->
     return F.crop(channels, max(-top, 0), max(-left, 0), height, width)
 
 
-class TransformWidget(ipywidgets.VBox):
+class TransformWidget(LessonWidget):
     """A transform, its strength, and whether the mask goes along: the controls `change`, `strength`, `mask_too`.
 
     Moving a control replaces the bytes of one picture: no output is cleared or written.
@@ -109,7 +111,7 @@ class TransformWidget(ipywidgets.VBox):
         self.change = ipywidgets.Dropdown(options=TRANSFORM_NAMES, value="rotate", description="change")
         self.strength = ipywidgets.FloatSlider(value=0.0, min=-1.0, max=1.0, step=0.05, description="strength")
         self.mask_too = ipywidgets.Checkbox(value=True, description="the mask moves too")
-        self.pictures = ipywidgets.Image(format="jpeg")
+        self.pictures = widget_picture("jpeg", ALT)
         self.caption = ipywidgets.HTML()
         for control in (self.change, self.strength, self.mask_too):
             control.observe(self._draw, names="value")

@@ -12,6 +12,7 @@ from seglib.doctor.alignment import alignment_scores, describe_misalignment, edg
 from seglib.inference.overlay import overlay
 from seglib.inference.palette import BLACK, BLUE, GREEN, VERMILLION
 from seglib.lesson.common.figures import jpeg_bytes, new_figure, styled
+from seglib.lesson.common.lesson_widget import LessonWidget, widget_picture
 
 
 @styled
@@ -94,7 +95,7 @@ def places_figure(image: Image.Image, masks: Mapping[str, Image.Image]) -> Figur
     return figure
 
 
-class PlaceSlider(ipywidgets.VBox):
+class PlaceSlider(LessonWidget):
     """Two sliders that move a mask; `picture` shows where it lies, `caption` how well it fits there.
 
     Moving a slider replaces the bytes of one picture: no output is cleared or written.
@@ -106,7 +107,7 @@ class PlaceSlider(ipywidgets.VBox):
         self.thumb = thumbnail(image)
         self.right = _percent_slider("right")
         self.down = _percent_slider("down")
-        self.picture = ipywidgets.Image(format="jpeg")
+        self.picture = widget_picture("jpeg", "A photograph with its mask drawn over it, moved as the sliders say.")
         self.caption = ipywidgets.HTML()
         for slider in (self.right, self.down):
             slider.observe(self._draw, names="value")
