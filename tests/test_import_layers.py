@@ -36,7 +36,7 @@ AROUND = (
     "seglib.train",
     "seglib.lesson",
 )
-MODULES_ON_IMPORT = 23  # of all libraries, beyond torch and torchvision
+MODULES_ON_IMPORT = 26  # of all libraries, beyond torch and torchvision; tqdm.auto, which chooses the bar, is three
 
 
 def name_of_module(path: Path, package: Path = PACKAGE) -> str:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from seglib.data.normalization import to_model_inputs
 from seglib.device import batch_to_device, explain_gpu_errors
