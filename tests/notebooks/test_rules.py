@@ -112,6 +112,12 @@ LESSON = [
 ]
 
 
+METADATA = {
+    "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
+    "language_info": {"name": "python", "version": "3.11.7"},
+}
+
+
 def read(folder: Path, cells: list[dict], metadata: dict | None = None) -> Notebook:
     """The cells as a stored notebook, executed 1 to n unless they say otherwise, beside a glossary of one term."""
     (folder / "GLOSSARY.md").write_text("# Glossary\n\n## Mask\n\nA picture of labels.\n")
@@ -122,7 +128,9 @@ def read(folder: Path, cells: list[dict], metadata: dict | None = None) -> Noteb
             number += 1
             cell["execution_count"] = cell["execution_count"] or number
     path = folder / "00_sample.ipynb"
-    path.write_text(json.dumps({"cells": cells, "metadata": metadata or {}, "nbformat": 4, "nbformat_minor": 5}))
+    path.write_text(
+        json.dumps({"cells": cells, "metadata": METADATA | (metadata or {}), "nbformat": 4, "nbformat_minor": 5})
+    )
     return Notebook(path)
 
 
@@ -425,7 +433,8 @@ def test_a_curve_of_a_record_proves_no_number(tmp_path: Path, monkeypatch: pytes
 
 def test_every_rule_has_been_broken():
     broken_above = {name for name, _ in BROKEN.values()}
-    assert {rule.__name__ for rule in RULES} - broken_above == {"nothing_stored_that_may_not_be"}
+    by_themselves = {"nothing_stored_that_may_not_be", "metadata_are_those_of_jupyterlab"}
+    assert {rule.__name__ for rule in RULES} - broken_above == by_themselves
     assert set(LEAKED) == set(LEAKS)
 
 
@@ -448,3 +457,11 @@ def test_the_bytes_of_a_picture_are_no_words(tmp_path: Path):
 
 def test_the_state_of_widgets_is_found(tmp_path: Path):
     assert rules_broken(read(tmp_path, LESSON, {"widgets": {}})) == {"no_widget_ids"}
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [{"kernelspec": METADATA["kernelspec"] | {"display_name": "Python 3"}}, {"language_info": {"name": "python"}}],
+)
+def test_metadata_that_jupyterlab_would_rewrite_are_found(metadata: dict, tmp_path: Path):
+    assert rules_broken(read(tmp_path, LESSON, metadata)) == {"metadata_are_those_of_jupyterlab"}

@@ -67,7 +67,8 @@ LEAKS = {
 NBVAL_COMMENT = re.compile(r"^\s*#\s*(?:NBVAL|PYTEST_VALIDATE)_\w+", re.MULTILINE)
 EMOJI = re.compile("[\U0001f000-\U0001faff\u2600-\u27bf\u2b50\u2b55\ufe0f]")
 FENCE = re.compile(r"^(```|~~~).*?^\1[^\n]*$", re.MULTILINE | re.DOTALL)
-LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(\s*<?([^)\s>]+)>?[^)]*\)")
+# A link: a picture or not, its words, its target; a title between quotation marks may hold brackets.
+LINK = re.compile(r'(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(\s*<?([^)\s>]+)>?(?:\s+"(?:[^"\\]|\\.)*"\s*|[^)]*)\)')
 HTML_LINK = re.compile(r"<(?:a|img)\b[^>]*?\b(?:href|src)=\"([^\"]+)\"", re.IGNORECASE)
 SOLUTION = re.compile(r"<details>.*?```python\n(.*?)^```.*?</details>", re.MULTILINE | re.DOTALL)
 COLAB = "https://colab.research.google.com/"
@@ -197,7 +198,8 @@ def prose_of(markdown: str) -> str:
 
 def slug(heading: str) -> str:
     """The anchor that GitHub gives a heading."""
-    text = LINK.sub(lambda match: match.group(2), heading).replace("`", "").replace("*", "").strip().lower()
+    text = re.sub(r"<[^>]+>", "", LINK.sub(lambda match: match.group(2), heading))
+    text = text.replace("`", "").replace("*", "").strip().lower()
     return re.sub(r"[^\w\- ]", "", text).replace(" ", "-")
 
 
@@ -293,6 +295,16 @@ def no_widget_ids(notebook: Notebook) -> Iterator[str]:
         for output in cell.outputs:
             if "application/vnd.jupyter.widget-view+json" in output.get("data", {}):
                 yield f"{cell} stores a widget's id, which no other kernel knows: run `make notebooks`"
+
+
+@rule
+def metadata_are_those_of_jupyterlab(notebook: Notebook) -> Iterator[str]:
+    """JupyterLab rewrites other metadata when it opens a notebook, which then asks to be saved."""
+    kernelspec = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+    if notebook.metadata.get("kernelspec") != kernelspec:
+        yield f"the kernelspec is {notebook.metadata.get('kernelspec')}, not {kernelspec}: run `make notebooks`"
+    if "version" not in notebook.metadata.get("language_info", {}):
+        yield "language_info names no version of Python: run `make notebooks`"
 
 
 @rule
@@ -555,7 +567,9 @@ def minutes_to_read(notebook: Notebook) -> float:
     cells = without_deeper(notebook)
     code = [cell for cell in cells if cell.kind == "code" and cell.source != setup_cell()]
     badges = head_links(notebook.path.stem)
-    words = sum(len(cell.source.replace(badges, "").split()) for cell in cells if cell.kind == "markdown")
+    sources = [cell.source.replace(badges, "") for cell in cells if cell.kind == "markdown"]
+    texts = [LINK.sub(lambda link: link.group(2), source) for source in sources]
+    words = sum(len(text.split()) for text in texts)  # without the titles of links, which show at the pointer
     lines = sum(bool(line.strip()) for cell in code for line in cell.source.splitlines())
     figures = sum(is_figure(output) for cell in code for output in cell.outputs)
     exercises = sum("exercise" in cell.tags for cell in code)

@@ -1,7 +1,10 @@
-"""Runs ruff over the notebooks, without the cells from the notes. Used by `make check` and `make format`.
+"""Runs ruff over the notebooks, without the cells from the notes, and sees to their links into the glossary.
+
+Used by `make check` and `make format`.
 
 A cell tagged from-the-notes stays as the notes wrote it, two-space indents and all. Ruff knows no tags: here
-its findings in those cells are left out, and the formatter sees a copy without them.
+its findings in those cells are left out, and the formatter sees a copy without them. What a link into the glossary
+needs stands in tools/notebooks/glossary.py.
 
     python -m tools.notebooks.check [--fix] [notebooks/01_dataset.ipynb ...]
 """
@@ -14,6 +17,7 @@ import tempfile
 from pathlib import Path
 
 from tools.notebooks.environment import NOTEBOOKS, ROOT
+from tools.notebooks.glossary import GLOSSARY, Term, terms, update_glossary, update_links
 
 RUFF = [sys.executable, "-m", "ruff"]
 CONFIG = ["--config", str(ROOT / "pyproject.toml")]
@@ -74,16 +78,30 @@ def layout(path: Path, fix: bool) -> list[str]:
     return changed
 
 
+def links(path: Path, known: dict[str, Term], *, fix: bool) -> list[str]:
+    """The cells with a link into the glossary that lacks its term's sentence. With `fix`, it is written."""
+    notebook = read(path)
+    changed = update_links(notebook, known)
+    if fix and changed:
+        write(path, notebook)
+        return []
+    return [f"{path.name}, cell {number}: a link lacks its term's sentence (`make format`)" for number in changed]
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("notebooks", nargs="*", type=Path)
-    parser.add_argument("--fix", action="store_true", help="write the formatted cells")
+    parser.add_argument("--fix", action="store_true", help="write formatted cells, anchors and titles of links")
     arguments = parser.parse_args()
     paths = [path.resolve() for path in arguments.notebooks] or sorted(NOTEBOOKS.glob("*.ipynb"))
     if not paths:
         print("no notebooks to check")
         return 0
-    found = [line for path in paths for line in layout(path, arguments.fix)] + lint(paths)
+    found = update_glossary(fix=arguments.fix)
+    known = terms(GLOSSARY.read_text(encoding="utf-8"))
+    for path in paths:
+        found += layout(path, arguments.fix) + links(path, known, fix=arguments.fix)
+    found += lint(paths)
     print("\n".join(found) if found else f"{len(paths)} notebooks: all checks passed")
     return 1 if found else 0
 
