@@ -1,6 +1,6 @@
 # `make lab` and `make test` do all their own set-up. A second call installs nothing: .venv/.installed is newer than the pins.
 .DEFAULT_GOAL := help
-.PHONY: help lab test check format notebooks address mutants crash fuzz colab colab-zip site site-browser clean
+.PHONY: help lab test check format notebooks address mutants crash fuzz browser browser-proof colab colab-zip site site-browser clean
 MAKEFLAGS += --no-print-directory
 # Two threads are what the lessons are written for; a machine that shares its cores may set fewer.
 export OMP_NUM_THREADS ?= 2
@@ -33,6 +33,9 @@ help:
 	@echo "make fuzz       read 2,000 damaged or strange files: a right picture or a clear error, nothing else (minutes)"
 	@echo "make colab      play every notebook on Google Colab's versions, from a clone and from the zip (minutes)"
 	@echo "make colab-zip  build seglib-colab.zip, for a repository that Colab cannot clone (README, Start)"
+	@echo "make browser    meet every notebook in a real JupyterLab: links, knobs, saving (many minutes; needs Chromium)"
+	@echo "                (some only: make browser NOTEBOOKS='01 07')"
+	@echo "make browser-proof  plant five faults and see that the tests of the browser find each (minutes)"
 	@echo "make site       build the site into build/site/html, and look for dead links in it (a minute)"
 	@echo "make site-browser  the same, then every page in Chromium: can everybody read it? (minutes)"
 	@echo "make clean      remove the environment and the caches"
@@ -47,8 +50,15 @@ $(INSTALLED): requirements.txt pyproject.toml
 	@$(BIN)/python -c "import matplotlib.font_manager"
 	@touch $@
 
-lab: $(INSTALLED)
-	$(BIN)/python -m jupyterlab notebooks/00_start_here.ipynb
+# JupyterLab's settings for this project: widgets are saved with a notebook, and no news are asked for.
+SETTINGS := $(VENV)/share/jupyter/lab/settings/overrides.json
+$(SETTINGS): tools/notebooks/overrides.json $(INSTALLED)
+	@mkdir -p $(@D)
+	@cp $< $@
+
+# The root is the repository, so that its code and its pictures can be opened beside a lesson.
+lab: $(INSTALLED) $(SETTINGS)
+	$(BIN)/python -m jupyterlab --ServerApp.root_dir=. notebooks/00_start_here.ipynb
 
 # One call of pytest, one closing line: doctests, unit tests, the set-up cell, then every notebook under strict nbval.
 test: check
@@ -81,6 +91,17 @@ crash: $(INSTALLED)
 
 fuzz: $(INSTALLED)
 	$(BIN)/python -m tools.proofs.fuzz
+
+# The system's chromium serves, or that of playwright: .venv/bin/python -m playwright install --with-deps chromium
+$(VENV)/.installed-browser: tests/browser/requirements.txt $(INSTALLED)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/browser/requirements.txt
+	@touch $@
+
+browser: $(VENV)/.installed-browser
+	SEGLIB_BROWSER_NOTEBOOKS="$(NOTEBOOKS)" $(BIN)/python -m pytest tests/browser
+
+browser-proof: $(VENV)/.installed-browser
+	$(BIN)/python -m tools.proofs.browser
 
 # Colab's own versions of what a notebook imports and of what runs it: no seglib, and nothing that the tests need.
 # Colab runs Python 3.13. Where that is missing, 3.12 or 3.11 have the same packages, and the record says which it was.

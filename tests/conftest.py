@@ -1,5 +1,7 @@
 """What all tests share: the same examples in every run, and no more threads than the machine that CI lends."""
 
+import os
+
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -12,6 +14,9 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 settings.load_profile("seglib")
+
+# These need a browser, and minutes: `make browser` runs them, and says so by this variable.
+collect_ignore = [] if "SEGLIB_BROWSER_NOTEBOOKS" in os.environ else ["browser"]
 
 
 @pytest.fixture(autouse=True, scope="session")
