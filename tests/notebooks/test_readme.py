@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.notebook_rules import LINK, broken
+from tests.support.notebook_rules import broken, targets_in
 from tools.notebooks.environment import ROOT
 from tools.notebooks.readme_picture import PICTURE, stored_picture
 from tools.notebooks.store import same_pixels
@@ -12,7 +12,7 @@ README = ROOT / "README.md"
 
 def test_links_lead_to_what_exists():
     text = README.read_text(encoding="utf-8")
-    targets = [match.group(3) for match in LINK.finditer(text)]
+    targets = targets_in(text)
     assert len(targets) > 5
     reasons = {target: broken(target, README, text) for target in targets}
     assert {target: reason for target, reason in reasons.items() if reason} == {}

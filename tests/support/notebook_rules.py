@@ -69,6 +69,7 @@ EMOJI = re.compile("[\U0001f000-\U0001faff\u2600-\u27bf\u2b50\u2b55\ufe0f]")
 FENCE = re.compile(r"^(```|~~~).*?^\1[^\n]*$", re.MULTILINE | re.DOTALL)
 # A link: a picture or not, its words, its target; a title between quotation marks may hold brackets.
 LINK = re.compile(r'(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(\s*<?([^)\s>]+)>?(?:\s+"(?:[^"\\]|\\.)*"\s*|[^)]*)\)')
+PICTURE = re.compile(r"!\[([^\[\]]*)\]\(\s*<?([^)\s>]+)>?[^)]*\)")  # its alt text, its file; may stand in a link
 HTML_LINK = re.compile(r"<(?:a|img)\b[^>]*?\b(?:href|src)=\"([^\"]+)\"", re.IGNORECASE)
 SOLUTION = re.compile(r"<details>.*?```python\n(.*?)^```.*?</details>", re.MULTILINE | re.DOTALL)
 COLAB = "https://colab.research.google.com/"
@@ -180,13 +181,25 @@ def without_tags(output: dict) -> str:
     return re.sub(r"<[^>]+>", " ", texts_of(output))
 
 
+def without_pictures(markdown: str) -> str:
+    """With the alt text of each picture in its place; a badge is then a link like others."""
+    return PICTURE.sub(lambda match: match.group(1), markdown)
+
+
+def targets_in(markdown: str) -> list[str]:
+    """What the pictures and the links lead to."""
+    pictures = [match.group(2) for match in PICTURE.finditer(markdown)]
+    links = [match.group(3) for match in LINK.finditer(without_pictures(markdown))]
+    return pictures + links + HTML_LINK.findall(markdown)
+
+
 def own_words(markdown: str) -> str:
     """What a lesson says outside code, quotations, comments, addresses and tags."""
     text = FENCE.sub("", markdown)
     text = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL)
     text = re.sub(r"`+[^`]*`+", "", text)
     text = re.sub(r"^\s*>.*$", "", text, flags=re.MULTILINE)
-    text = LINK.sub(lambda match: match.group(2), text)
+    text = LINK.sub(lambda match: match.group(2), without_pictures(text))
     text = re.sub(r"<[^>]+>", "", text)
     return re.sub(r"https?://\S+", "", text)
 
@@ -422,8 +435,7 @@ def links_resolve(notebook: Notebook) -> Iterator[str]:
     pages = "\n\n".join(cell.source for cell in notebook.markdown)
     for cell in notebook.markdown:
         text = re.sub(r"`+[^`\n]+`+", lambda match: "`" * len(match.group(0)), FENCE.sub("", cell.source))
-        targets = [match.group(3) for match in LINK.finditer(text)] + HTML_LINK.findall(text)
-        for target in targets:
+        for target in targets_in(text):
             reason = broken(target, notebook.path, pages)
             if reason:
                 yield f"{cell} links to {target}: {reason}"
@@ -433,7 +445,8 @@ def broken(target: str, page: Path, own_text: str) -> str | None:
     """Why a link leads nowhere; None where it leads somewhere, or out into the web."""
     if target.startswith(("http://", "https://", "mailto:")):
         ours = re.search(r"/notebooks/([\w.-]+\.ipynb)", target)
-        return f"there is no notebook {ours.group(1)}" if ours and not (page.parent / ours.group(1)).is_file() else None
+        folder = page.parent if page.suffix == ".ipynb" else page.parent / "notebooks"
+        return f"there is no notebook {ours.group(1)}" if ours and not (folder / ours.group(1)).is_file() else None
     name, _, anchor = target.partition("#")
     file = page.parent / name if name else page
     if name and not file.exists():
@@ -473,9 +486,10 @@ def figures_have_alt_text(notebook: Notebook) -> Iterator[str]:
         for output in cell.outputs:
             yield from (f"{cell} shows {what}: say in words what it shows" for what in without_alt_text(output))
     for cell in notebook.markdown:
-        for match in LINK.finditer(FENCE.sub("", cell.source)):
-            if match.group(1) and len(match.group(2)) < MIN_ALT:
-                yield f"{cell} shows {match.group(3)} with the alt text {match.group(2)!r}"
+        for match in PICTURE.finditer(FENCE.sub("", cell.source)):
+            is_badge = match.group(2).startswith("badges/")  # its words say what a click does
+            if len(match.group(1)) < MIN_ALT and not is_badge:
+                yield f"{cell} shows {match.group(2)} with the alt text {match.group(1)!r}"
 
 
 def without_alt_text(output: dict) -> Iterator[str]:
