@@ -26,8 +26,9 @@ class MarkedCurves:
         self.canvas = FigureCanvasAgg(figure)
         self.canvas.draw()
         self.curves = self.canvas.copy_from_bbox(figure.bbox)
+        self.axes = figure.axes
         self.dots = {
-            name: [axes.plot([], [], "o", color=style["color"])[0] for axes in figure.axes]
+            name: [axes.plot([], [], "o", color=style["color"])[0] for axes in self.axes]
             for name, style in LOSS_LINES.items()
         }
 
@@ -35,9 +36,9 @@ class MarkedCurves:
         """The picture with the dots at an output, as a PNG file."""
         self.canvas.restore_region(self.curves)
         for name, dots in self.dots.items():
-            for dot, value in zip(dots, pixel_loss(name, output, self.target), strict=True):
+            for axes, dot, value in zip(self.axes, dots, pixel_loss(name, output, self.target), strict=True):
                 dot.set_data([output], [value])
-                dot.axes.draw_artist(dot)
+                axes.draw_artist(dot)
         pixels = np.asarray(self.canvas.buffer_rgba())[:, :, :3]  # (H, W, 3)
         file = io.BytesIO()
         Image.fromarray(pixels).save(file, "PNG", compress_level=1)  # quick, and a little larger

@@ -101,7 +101,9 @@ class TrainingMonitor(LessonWidget):
 
     def _run_in_thread(self) -> None:
         publisher = getattr(get_ipython(), "display_pub", None)
-        if hasattr(publisher, "register_hook"):  # a hook sees what this thread displays, and nothing else
+        if publisher is not None and hasattr(
+            publisher, "register_hook"
+        ):  # a hook sees what this thread displays, and nothing else
             publisher.register_hook(self._take_bar)
         self._run()
 
@@ -165,7 +167,7 @@ def stop_with_the_kernel() -> None:
     found before. We put ours in that place. A cell under way is interrupted as ever.
     """
     kernel = getattr(get_ipython(), "kernel", None)
-    if hasattr(kernel, "saved_sigint_handler"):
+    if kernel is not None and hasattr(kernel, "saved_sigint_handler"):
         kernel.saved_sigint_handler = _stop_training
 
 

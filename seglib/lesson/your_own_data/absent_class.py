@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from seglib.data.dataloaders import make_loaders
 from seglib.data.dataset import CustomDataset
@@ -35,8 +36,9 @@ def train_classes(train: CustomDataset, validation: CustomDataset, epochs: int) 
     """Train on class masks with cross-entropy, from the bundled weights and seed 0; measured on `validation`."""
     seed_everything(0)
     device = pick_device()
-    pairs = [[dataset[idx] for idx in range(len(dataset))] for dataset in (train, validation)]  # decoded once
-    train_dataloader, validation_dataloader = make_loaders(*pairs, batch_size=4)
+    train_pairs: Any = [train[idx] for idx in range(len(train))]  # decoded once
+    validation_pairs: Any = [validation[idx] for idx in range(len(validation))]
+    train_dataloader, validation_dataloader = make_loaders(train_pairs, validation_pairs, batch_size=4)
     model = build_deeplab(num_classes=len(train.classes or ()), verbose=False).to(device)
     criterion = make_loss("cross_entropy")
     optimizer = make_optimizer(model, "adamw", lr=1e-3, head_lr=5e-3)

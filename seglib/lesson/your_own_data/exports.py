@@ -65,7 +65,10 @@ def with_palette(mask: Image.Image) -> Image.Image:
 
 def _save(image: Image.Image, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    image.save(path, **({"quality": 92} if path.suffix == ".jpg" else {}))
+    if path.suffix == ".jpg":
+        image.save(path, quality=92)
+    else:
+        image.save(path)
 
 
 def _write_text(path: Path, text: str) -> None:
