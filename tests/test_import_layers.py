@@ -16,7 +16,7 @@ PACKAGE = Path(seglib.__file__).parent
 # Folders and modules of the top level, lowest first. A module may import from lower lines, and within its own folder.
 LAYERS = [
     ["errors"],
-    ["device", "checkpoint_io"],
+    ["device", "checkpoint_io", "progress"],
     ["data"],
     ["model", "optim", "metrics", "losses"],
     ["training"],
@@ -36,7 +36,7 @@ AROUND = (
     "seglib.train",
     "seglib.lesson",
 )
-MODULES_ON_IMPORT = 26  # of all libraries, beyond torch and torchvision; tqdm.auto, which chooses the bar, is three
+MODULES_ON_IMPORT = 27  # of all libraries, beyond torch and torchvision; tqdm.auto, which chooses the bar, is three
 
 
 def name_of_module(path: Path, package: Path = PACKAGE) -> str:

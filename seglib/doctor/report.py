@@ -7,8 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from tqdm.auto import tqdm
-
 from seglib.data.image_io import check_classes
 from seglib.data.mask_values import make_mask_values
 from seglib.data.pairing import Pair, Unmasked, find_pairs
@@ -35,6 +33,7 @@ from seglib.doctor.rules import (
 )
 from seglib.errors import MaskError, PairError
 from seglib.model import BUNDLED_MODEL, output_stride
+from seglib.progress import progress_bar
 
 THUMBS = 2000  # pictures of which a thumbnail is kept: about 30 kB each
 
@@ -214,7 +213,7 @@ def examine(
     total = len(found.pairs)
     bar = {} if progress else {"disable": True}  # else as TQDM_DISABLE says
     with ThreadPoolExecutor(2) as pool:  # Pillow decodes without Python's lock: two files at once
-        in_progress = tqdm(pool.map(measure, enumerate(found.pairs.values())), total=total, unit="pair", **bar)
+        in_progress = progress_bar(pool.map(measure, enumerate(found.pairs.values())), total=total, unit="pair", **bar)
         measurements = dict(zip(found.pairs, in_progress, strict=True))
     pixels = pixels_per_class(measurements, reading, found.pairs)
     prospects = find_prospects(measurements, pixels, found.pairs, reading, geometry)

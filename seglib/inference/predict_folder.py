@@ -4,7 +4,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +12,20 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from seglib.data.image_io import load_image
 from seglib.data.pairing import files_by_stem
 from seglib.data.transforms import image_transform, scaled_size
 from seglib.errors import ImageError, PairError, SegError, name_of
+from seglib.inference.fold import fold_batchnorm
 from seglib.inference.overlay import overlay
 from seglib.inference.palette import SKY_BLUE, class_colours
 from seglib.inference.predict import model_outputs, outputs_in_tiles, outputs_to_prediction
+from seglib.progress import progress_bar
 from seglib.training.checkpoint import TrainedModel
 
 EXISTING = ("refuse", "skip", "overwrite")
+RUN_LENGTHS = 3  # zlib's Z_RLE: a mask is long runs of one value, and to look for other repetitions only costs time
 
 
 def predict_folder(
@@ -81,11 +83,15 @@ def predict_folder(
             drawn = _overlay(load_image(output.path, max_pixels=max_pixels), prediction.mask, len(output.outputs))
             _write(lambda file: drawn.save(file, "JPEG", quality=90), Path(overlay_folder) / place.with_suffix(".jpg"))
         mask = prediction.mask * 255 if len(output.outputs) == 1 else prediction.mask
-        _write(lambda file: Image.fromarray(mask.numpy()).save(file, "PNG"), mask_path)  # last: "skip" looks for it
+        picture = Image.fromarray(mask.numpy())
+        _write(
+            lambda file: picture.save(file, "PNG", compress_type=RUN_LENGTHS), mask_path
+        )  # last: "skip" looks for it
         return mask_path
 
+    trained = replace(trained, model=fold_batchnorm(trained.model))
     with ThreadPoolExecutor(2) as pool:  # these threads decode and write while the model computes
-        inputs = _map_ahead(pool, load, tqdm(masks, unit="picture"), 2 * batch_size)
+        inputs = _map_ahead(pool, load, progress_bar(masks, unit="picture"), 2 * batch_size)
         batches = _batches(inputs, batch_size if trained.scale is None else 1, errors)
         written = sorted(_map_ahead(pool, write, _outputs(trained, batches), 2 * batch_size))
     if errors:

@@ -3,19 +3,19 @@
 import math
 from collections.abc import Callable, Iterable
 from operator import length_hint
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
-from tqdm.auto import tqdm
 
 from seglib.data.normalization import to_model_inputs
 from seglib.device import batch_to_device, explain_gpu_errors
 from seglib.errors import TrainingError
 from seglib.losses import Loss, labels_checked_once
 from seglib.metrics import Evaluation, count_pairs
+from seglib.progress import progress_bar
 from seglib.training.divergence_guard import DivergenceGuard, OnStep, check_finite
 from seglib.training.history import History
 from seglib.training.precision import Step, prepare_step
@@ -159,7 +159,7 @@ def fit(
         model, criterion, optimizer, precision=precision, clip_norm=clip_norm, compile=compile, cuda_graph=cuda_graph
     )
     total_steps = max(0, epochs - done) * length_hint(train_dataloader) or None
-    with tqdm(total=total_steps, unit="step") as bar:
+    with progress_bar(total=total_steps, unit="step") as bar:
         guard = DivergenceGuard(model, optimizer, _show_step(bar, on_step), epoch=done)
         try:
             run_epochs(
@@ -256,7 +256,7 @@ def mean_over_images(total_loss: Tensor, count: int, guard: DivergenceGuard | No
     return guard.check(mean, where) if guard else check_finite(mean, where)
 
 
-def _show_step(bar: tqdm, on_step: OnStep | None) -> OnStep:
+def _show_step(bar: Any, on_step: OnStep | None) -> OnStep:
     """An `on_step` that shows epoch and running loss on the bar, and then calls the one that was given."""
 
     def callback(epoch: int, step: int, loss: float) -> None:
@@ -268,7 +268,7 @@ def _show_step(bar: tqdm, on_step: OnStep | None) -> OnStep:
     return callback
 
 
-def _show_epoch(bar: tqdm, on_epoch: OnEpoch | None) -> OnEpoch:
+def _show_epoch(bar: Any, on_epoch: OnEpoch | None) -> OnEpoch:
     """An `on_epoch` that shows the IoU on the bar, and then calls the one that was given."""
 
     def callback(history: History) -> None:

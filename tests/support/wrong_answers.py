@@ -1039,6 +1039,38 @@ WRONG_ANSWERS: dict[tuple[str, str], list[tuple[str, str]]] = {
             "lies in the one before",
         ),
     ],
+    ("11_predict", "iou_without_specks"): [
+        (
+            "def my_iou(pieces, fruit, smallest):\n"
+            "    stay = [piece for piece in pieces if piece[0] > smallest]\n"
+            "    hits = sum(right for _, right in stay)\n"
+            "    return hits / (fruit + sum(pixels for pixels, _ in stay) - hits)",
+            "a piece of exactly 20 pixels stays",
+        ),
+        (
+            "def my_iou(pieces, fruit, smallest):\n"
+            "    hits = sum(right for _, right in pieces)\n"
+            "    return hits / (fruit + sum(pixels for pixels, _ in pieces) - hits)",
+            "nothing was removed",
+        ),
+        (
+            "def my_iou(pieces, fruit, smallest):\n"
+            "    return sum(right for pixels, right in pieces if pixels >= smallest) / fruit",
+            "this is the recall",
+        ),
+        (
+            "def my_iou(pieces, fruit, smallest):\n"
+            "    stay = [piece for piece in pieces if piece[0] >= smallest]\n"
+            "    return sum(right for _, right in stay) / sum(pixels for pixels, _ in stay)",
+            "this is the precision",
+        ),
+        (
+            "def my_iou(pieces, fruit, smallest):\n"
+            "    stay = [piece for piece in pieces if piece[0] >= smallest]\n"
+            "    return sum(right for _, right in stay) / (fruit + sum(pixels for pixels, _ in stay))",
+            "counted twice in the union",
+        ),
+    ],
     ("12_silent_bugs", "unmoved"): [
         (
             "def my_unmoved(model, optimizer):\n"

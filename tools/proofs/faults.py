@@ -596,6 +596,28 @@ FAULTS = [
         ),
     ),
     Fault(
+        "export a model without the normalisation",
+        notebooks=("11_predict",),
+        edits=(
+            Edit(
+                "seglib/inference/export.py",
+                old="self.model((small - self.mean) / self.std)",
+                new="self.model(small)",
+            ),
+        ),
+    ),
+    Fault(
+        "remove the pieces of the smallest size that stays",
+        notebooks=("11_predict",),
+        edits=(
+            Edit(
+                "seglib/inference/specks.py",
+                old="size >= smallest",
+                new="size > smallest",
+            ),
+        ),
+    ),
+    Fault(
         "overwrite masks unasked",
         notebooks=("11_predict",),
         edits=(

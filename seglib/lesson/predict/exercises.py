@@ -1,4 +1,4 @@
-"""Owns the exercise checks of 11_predict: a mask at the picture's own size, precision and recall, tiles that cover."""
+"""Owns the exercise checks of 11_predict: own size, precision and recall, specks, tiles."""
 
 import math
 from typing import Any
@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from seglib.lesson.common.exercise import Attempt, NotYet, close, describe, exercise, number
+from seglib.lesson.common.exercise import Attempt, NotYet, close, describe, exercise, number, one_number
 
 
 @exercise
@@ -123,3 +123,43 @@ def _check_tiles(spans: list[tuple[int, int]], tile: int, overlap: int, given: s
     for one, following in zip(spans, spans[1:], strict=False):
         if one[1] - following[0] < overlap:
             raise NotYet(f"{given}: {one} and {following} share less than {overlap}. The step is tile - overlap.")
+
+
+PIECES = [(900, 870), (20, 20), (10, 0), (15, 0), (40, 0)]  # (pixels of a drawn piece, of these truly fruit)
+FRUIT = 1000  # pixels of fruit in the picture
+
+
+@exercise
+def check_iou_without_specks(my_iou: Attempt) -> str:
+    """Check `my_iou(pieces, fruit, smallest)`: the IoU after pieces with fewer than `smallest` pixels are gone."""
+    for smallest in (1, 18, 20, 30, 45):
+        given = f"the five pieces of the text, {FRUIT} pixels of fruit, smallest {smallest}"
+        answer = one_number(my_iou(list(PIECES), FRUIT, smallest, given=given))
+        wanted = _iou_of([piece for piece in PIECES if piece[0] >= smallest], FRUIT)
+        if close(answer, wanted):
+            continue
+        _explain_iou(answer, smallest, given)
+        raise NotYet(f"{given}: the IoU is {wanted:.4f}, and this is {answer:.4f}.")
+    return "A true piece went with the specks, and the IoU rose all the same: look at what goes, not at one number."
+
+
+def _iou_of(pieces: list[tuple[int, int]], fruit: int) -> float:
+    hits = sum(right for _, right in pieces)
+    return hits / (fruit + sum(pixels - right for pixels, right in pieces))
+
+
+def _explain_iou(answer: float, smallest: int, given: str) -> None:
+    """A hint for typical wrong numbers."""
+    stay = [piece for piece in PIECES if piece[0] >= smallest]
+    hits = sum(right for _, right in stay)
+    drawn = sum(pixels for pixels, _ in stay)
+    if close(answer, _iou_of([piece for piece in PIECES if piece[0] > smallest], FRUIT)):
+        raise NotYet(f"{given}: a piece of exactly {smallest} pixels stays.")
+    if close(answer, _iou_of(PIECES, FRUIT)):
+        raise NotYet(f"{given}: nothing was removed. Leave out the pieces below {smallest} pixels.")
+    if close(answer, hits / FRUIT):
+        raise NotYet(f"{given}: this is the recall. The union also has what is drawn and is no fruit.")
+    if close(answer, hits / drawn):
+        raise NotYet(f"{given}: this is the precision. The union also has the fruit that is not drawn.")
+    if close(answer, hits / (FRUIT + drawn)):
+        raise NotYet(f"{given}: what is in both is counted twice in the union. Take it off once.")

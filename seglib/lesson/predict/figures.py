@@ -1,4 +1,4 @@
-"""Owns the figures of 11_predict: thresholds, calibration, the kinds of mistakes, the confusion matrix."""
+"""Owns the figures of 11_predict: thresholds, calibration, kinds of mistakes, specks, the confusion matrix, classes."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -74,19 +74,45 @@ def mistakes_picture(predicted: Any, target: Any, image: Any, width: int = 2) ->
 
 
 @styled
-def mistakes_figure(triples: Sequence[tuple[Any, Any, Any]], titles: Sequence[str], width: int = 2) -> Figure:
+def mistakes_figure(
+    triples: Sequence[tuple[Any, Any, Any]], titles: Sequence[str], width: int = 2, *, photographs: bool = False
+) -> Figure:
     """Draw the mistakes of several predictions side by side, with one legend.
 
     Args:
         triples: (predicted, target, image) of each.
         titles: one for each.
         width: of the boundary, in pixels.
+        photographs: show each photograph in its colours above its mistakes.
     """
-    figure = image_grid([[mistakes_picture(*triple, width) for triple in triples]], titles)
+    rows = [[mistakes_picture(*triple, width) for triple in triples]]
+    if photographs:
+        rows = [[to_picture(image) for _, _, image in triples], *rows]
+    figure = image_grid(rows, titles)
     figure.set_figheight(figure.get_figheight() + 0.45)
     colours = {"fruit": SKY_BLUE, **MISTAKE_COLOURS}
     patches = [Patch(facecolor=colour, edgecolor="black", label=kind) for kind, colour in colours.items()]
     figure.legend(handles=patches, loc="outside lower center", ncols=4, frameon=False, handlelength=1.0)
+    return figure
+
+
+@styled
+def specks_chart(rows: Mapping[str, Sequence[Mapping[str, float]]]) -> Figure:
+    """Draw what the removal of specks does: IoU, and the number of pieces, over the size from which a piece stays.
+
+    Args:
+        rows: for each way to draw a mask, those of `without_specks`.
+    """
+    figure, (axes,) = new_figure(1, 2, 8.0, 3.2)
+    for (name, each), colour, marker in zip(rows.items(), (VERMILLION, BLUE), "so", strict=False):
+        sizes = [row["smallest"] for row in each]
+        axes[0].plot(sizes, [row["iou"] for row in each], color=colour, marker=marker, label=name)
+        axes[1].plot(sizes, [row["pieces"] for row in each], color=colour, marker=marker)
+    axes[0].set(ylabel="IoU (0 to 1)", ylim=(0, 1))
+    axes[1].set(ylabel="pieces (log scale)", yscale="log")
+    for axis in axes:
+        axis.set(xlabel="smallest piece that stays (pixels)", xscale="log")
+    figure.legend(frameon=False, loc="outside lower center", ncols=len(rows))
     return figure
 
 
@@ -108,4 +134,26 @@ def confusion_figure(matrix: torch.Tensor, classes: Sequence[str]) -> Figure:
     axes.set_xticks(range(len(classes)), classes)
     axes.set_yticks(range(len(classes)), classes)
     axes.set(xlabel="called", ylabel="truly")
+    return figure
+
+
+@styled
+def class_dots(record: Mapping[str, Any], classes: Sequence[str]) -> Figure:
+    """Draw the IoU of each class, a colour for each arm and a dot for each seed.
+
+    Args:
+        record: of `benchmarks/weak_class.py`.
+        classes: which of its classes, along the x axis.
+    """
+    figure, ((axes,),) = new_figure(1, 1, 8.0, 3.4)
+    arms = list(record["arms"])
+    for number, (arm, colour, marker) in enumerate(zip(arms, (BLACK, VERMILLION, BLUE, GREEN), "osD^", strict=False)):
+        for place, name in enumerate(classes):
+            values = [run["iou"][name] for run in record["runs"] if run["arm"] == arm]
+            across = [place + 0.18 * (number - (len(arms) - 1) / 2)] * len(values)
+            label = arm if place == 0 else None
+            axes.plot(across, values, color=colour, marker=marker, linestyle="none", label=label)
+    axes.set_xticks(range(len(classes)), classes)
+    axes.set(xlabel="class", ylabel="IoU (0 to 1)", ylim=(0, 1), xlim=(-0.5, len(classes) - 0.5))
+    figure.legend(frameon=False, loc="outside lower center", ncols=4)
     return figure
