@@ -3,7 +3,7 @@
 import pytest
 
 from tests.site.built import PAGES, SITE, name
-from tools.site.browser import DESKTOP, PHONE, THEMES, offline_page, show, told, violations
+from tools.site.browser import DESKTOP, PHONE, THEMES, offline_browser, offline_page, show, told, violations
 
 LESSON = SITE / "notebooks" / "05_loss.html"
 TERM = "a.glossary-term[href$='#iou']"
@@ -11,15 +11,19 @@ TOOLTIP = ".glossary-tooltip"
 
 
 @pytest.fixture(scope="module")
-def desktop():
-    with offline_page(DESKTOP) as page:
-        yield page
+def browser():
+    with offline_browser() as opened:
+        yield opened
 
 
 @pytest.fixture(scope="module")
-def phone():
-    with offline_page(PHONE) as page:
-        yield page
+def desktop(browser):
+    return offline_page(browser, DESKTOP)
+
+
+@pytest.fixture(scope="module")
+def phone(browser):
+    return offline_page(browser, PHONE)
 
 
 @pytest.mark.parametrize("theme", THEMES)

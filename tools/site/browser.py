@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from tools.site.build import HTML
 
@@ -33,15 +33,19 @@ def browser_path() -> str | None:
 
 
 @contextmanager
-def offline_page(size: dict[str, int]) -> Iterator[Page]:
-    """A page of the given size, in a browser without a network."""
+def offline_browser() -> Iterator[Browser]:
+    """Chromium. Playwright allows one at a time, so everybody takes pages from it."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=browser_path(), args=FLAGS)
-        context = browser.new_context(viewport=size, offline=True, reduced_motion="reduce")
         try:
-            yield context.new_page()
+            yield browser
         finally:
             browser.close()
+
+
+def offline_page(browser: Browser, size: dict[str, int]) -> Page:
+    """A page of the given size, without a network, and without what other pages keep."""
+    return browser.new_context(viewport=size, offline=True, reduced_motion="reduce").new_page()
 
 
 def show(page: Page, path: Path, theme: str) -> None:
@@ -102,7 +106,8 @@ def main() -> int:
     places: dict[tuple[str, str], int] = collections.Counter()
     pages: dict[tuple[str, str], int] = collections.Counter()
     begin = time.perf_counter()
-    with offline_page(DESKTOP) as page:
+    with offline_browser() as browser:
+        page = offline_page(browser, DESKTOP)
         for path in paths:
             for theme in THEMES:
                 show(page, path, theme)
