@@ -58,6 +58,7 @@ html_css_files = ["site.css"]
 html_js_files = [("glossary.js", {"defer": "defer"})]
 html_favicon = str(ROOT / "site" / "_static" / "icon.svg")
 html_math_renderer = "mathml"
+html_domain_indices = False  # the list of modules is the API's first page
 html_copy_source = False
 html_show_sourcelink = False
 html_show_sphinx = False
