@@ -61,4 +61,5 @@ def _on_site(target: str, page: str) -> str:
 
 def slug(heading: str) -> str:
     """The anchor of a heading on the site, which is also that on GitHub."""
-    return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
+    words = re.sub(r"<[^>]+>", "", heading)  # without the anchor that the glossary has for JupyterLab
+    return re.sub(r"[^\w\- ]", "", words.strip().lower()).replace(" ", "-")
