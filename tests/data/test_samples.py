@@ -22,6 +22,14 @@ LOOKS_AT_THEM = "predict"  # the notebook that may, by its name without the numb
 NAMES_THEM = re.compile(
     r"""\.test\b|["']test["']|\btest/|/test\b|side[ =]test\b|fruit_0(?:4[89]|5\d|6[0-3])|\brglob\b|\*\*/"""
 )
+# A search that is none of theirs: through the folders that the cell has just written.
+OF_ITS_OWN = {
+    "13_your_own_data": (
+        "for folder in write_exports(samples, root):\n"
+        "    print(folder.name)\n"
+        '    for path in sorted(folder.rglob("*")):'
+    )
+}
 CODE_IN_PROSE = re.compile(r"```python\n(.*?)```", re.DOTALL)
 
 
@@ -33,7 +41,7 @@ def lessons_and_benchmarks() -> Iterator[tuple[str, str]]:
         for number, cell in enumerate(json.loads(path.read_text(encoding="utf-8"))["cells"]):
             source = "".join(cell["source"])
             code = source if cell["cell_type"] == "code" else "\n".join(CODE_IN_PROSE.findall(source))
-            yield f"{path.stem}, cell {number}", code
+            yield f"{path.stem}, cell {number}", code.replace(OF_ITS_OWN.get(path.stem, "\0"), "")
     for folder in ("seglib/lesson", "benchmarks", "examples"):
         for path in sorted((ROOT / folder).rglob("*.py")):
             if path.parent.name != LOOKS_AT_THEM:
