@@ -34,7 +34,7 @@ def github_anchor(name: str) -> str:
         >>> github_anchor("kernel (GPU)")
         'kernel-gpu'
     """
-    return re.sub(r"[^\w\- ]", "", name.lower()).replace(" ", "-")
+    return re.sub(r"[^\w\- ]", "", name.strip().lower()).replace(" ", "-")
 
 
 def jupyterlab_anchor(name: str) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from tools.notebooks.environment import REF, ROOT, repository
+from tools.notebooks.glossary import github_anchor
 
 LINK = re.compile(r"(?P<head>!?\[(?:[^\[\]]|\[[^\]]*\])*\]\(\s*)(?P<target>[^)\s]+)")
 PICTURES = {".png", ".jpg", ".jpeg", ".svg", ".gif"}
@@ -61,5 +62,4 @@ def _on_site(target: str, page: str) -> str:
 
 def slug(heading: str) -> str:
     """The anchor of a heading on the site, which is also that on GitHub."""
-    words = re.sub(r"<[^>]+>", "", heading)  # without the anchor that the glossary has for JupyterLab
-    return re.sub(r"[^\w\- ]", "", words.strip().lower()).replace(" ", "-")
+    return github_anchor(re.sub(r"<[^>]+>", "", heading))  # without the anchor that the glossary has for JupyterLab
