@@ -73,6 +73,8 @@ def flattery_of_choice(run: Run, halvings: int = 500, seed: int = 0) -> np.ndarr
 def averaging_table(record: Mapping[str, Any]) -> str:
     """What the mean of the weights gains over the last ones, a row for each arm; then its interval for each seed.
 
+    Then, for each arm, beside the epochs whose weights are averaged, and beside the best epoch.
+
     Args:
         record: of `benchmarks/uncertainty.py`.
     """
@@ -87,7 +89,22 @@ def averaging_table(record: Mapping[str, Any]) -> str:
         lines.append(
             f"seed {run['seed']}, constant: mean of weights minus last, 95 % interval {low:+.3f} to {high:+.3f}"
         )
-    return "\n".join(lines)
+    return "\n".join([*lines, *(beside_the_epochs(record, arm) for arm in record["summary"])])
+
+
+def beside_the_epochs(record: Mapping[str, Any], arm: str) -> str:
+    """The mean of the weights beside the scores of the epochs that it is the mean of, and beside the best of all."""
+    averaged = record["settings"]["averaged_epochs"]
+    runs = runs_of(record, arm)
+    means = np.array([iou_of(counts_of(run, "mean")) for run in runs])
+    curves = np.array([ious_by_epoch(run) for run in runs])  # (runs, epochs)
+    of_these = curves[:, -averaged:].mean(axis=1)
+    best = curves.max(axis=1)
+    return (
+        f"{arm:<22}mean of weights {means.mean():.3f}; its {averaged} epochs {of_these.mean():.3f} on average, "
+        f"lower in {(of_these < means).sum()} of {len(runs)}; "
+        f"the best epoch {best.mean():.3f}, lower in {(best < means).sum()}"
+    )
 
 
 def folds_table(record: Mapping[str, Any]) -> str:
