@@ -59,13 +59,16 @@ READER_EXPLANATIONS = {
     "self.images.append": "**The pictures**, exactly as the script hands them over.",
     "difference = images": "**Red minus blue.** Above 0 where the object is, below 0 beside it.",
     "redness = difference": "**From -1 to 1**, whether the script normalises or not.",
-    'return {"out"': "**Outputs.** Logits of -8 and 8, for a loss that takes logits.",
+    "outputs = middle": "**Outputs.** Logits of -8 and 8, for a loss that takes logits.",
 }
 # The checks, in the order in which the lesson shows them: their source, and the words beside it.
 DATA_CHECKS = sources_of(preflight.loss_on_own_masks, preflight.iou_on_own_masks, preflight.error_of_known_iou)
 DATA_CHECKS_EXPLANATIONS = {
-    "return script.train_one_epoch(reader, [batch] * 8": "**Eight times**, since scripts flip at random. The loss is "
-    "near 0 if each mask lies where its picture is red.",
+    "for answers in (outputs": "**Twice.** With right answers, and with the opposite ones.",
+    "losses.append(script.train_one_epoch": "**Eight times**, since scripts flip at random. The right answers leave "
+    "nearly no loss if each mask lies where its picture is red.",
+    "return losses[0] /": "**A share.** So one limit does for any loss, for its mean and its sum. The opposite answers "
+    "would have all of it.",
     "return script.evaluate(AnswerReader(outputs), own_pairs": "**Near 1**, but for the edges: pictures are resized "
     "smoothly, masks are not.",
     "wrong_pairs = pairs[:5]": "**Two of seven are wrong**, by as much as we want. So the right IoU is known.",
@@ -85,34 +88,45 @@ READER_CHECKS_EXPLANATIONS = {
     "wrong += any(reader.modes)": "**Measured in evaluation mode**, both times?",
     "wrong += not all(reader.modes)": "**Trained in training mode**, also after a measurement?",
     "colour = torch.tensor": "**One colour.** Three channels of 0.8, 0.5 and 0.2: an exchange is seen, too.",
-    "return (means[0] - means[1])": "**The same colour** should come in on both sides. Changes at random stay below "
-    "the limit, on average.",
+    "for _ in range(64)": "**Sixty-four times**, so that most changes at random come out even.",
+    "return (means[0] - means[1])": "**The same colour** should come in on both sides.",
     "return torch.cat(reader.images).std()": "**The spread.** About 1 after normalisation; hundreds, if bytes were "
     "not divided by 255.",
-    "return (first != second)": "**Measured twice**, the same numbers have to come in: nothing random in validation.",
-    "upwards = optim.SGD": "**Uphill.** The loss rises, and the IoU falls from 1 to 0. So the best weights are early.",
+    "return int((first.flatten()": "**Measured twice**, the same numbers have to come in: nothing at random.",
+    "reader.weight.data.sub_(0.05)": "**Worse with each batch.** The IoU falls from 1 to 0. So the best weights are "
+    "early.",
+    "if max(scores) == min(scores)": "**If nothing fell**, nothing was tested, and the check says so.",
     "return abs(max(scores)": "**Are they the early ones?** What was kept has to give what was printed.",
 }
 MODEL_CHECKS = sources_of(
+    preflight.weights_in_common,
     preflight.gradients_not_cleared,
     preflight.layers_that_stay,
+    preflight.layers_without_gradient,
     preflight.share_pretrained,
     preflight.highest_rate,
     preflight.iou_of_two_by_heart,
 )
 MODEL_CHECKS_EXPLANATIONS = {
-    "weight.grad = torch.full_like": "**NaN in every gradient**, as if left over from the step before. NaN plus "
-    "anything is NaN. If the script clears them first, none is left.",
-    "before = [weight": "**A copy before.** After one step no tensor should be exactly as it was.",
-    "for seed in (0, 1)": "**Two seeds.** Pretrained weights are the same in both models, random ones are not.",
+    "known = {id(weight)": "**A new model each time.** Else the other checks would train the one that you still need.",
+    "weight.grad = torch.full_like": "**NaN in every gradient**, after the first step, as if left over from it. NaN "
+    "plus anything is NaN.",
+    "if not seen_before or": "**A batch has to follow.** If none does, nothing was tested.",
+    "return sum(bool(weight.isnan()": "**None left?** If the script clears them, before its step or after it, there is "
+    "none.",
+    "before = {name": "**A copy before.** After eight steps no tensor should be exactly as it was.",
+    "return len(list(model.parameters()))": "**Without a gradient:** frozen, or not on the way to the loss.",
+    "for seed in (0, 1)": "**Two seeds.** Pretrained weights are the same in both models, random ones are not. (Also "
+    "the same: all of them, if `build` sets a seed.)",
     "reader.register_forward_pre_hook": "**The rate at each step.** The optimizer is the script's, the model is not: "
     "so nothing is computed.",
-    "script.train_one_epoch(model, [default_collate(pairs[:2])] * steps": "**Forty steps on two pictures.** It asks "
-    "for nothing in particular, so it can find what nobody thought of.",
+    "script.train_one_epoch(model, _batches(pairs[:2], steps)": "**Forty steps on two pictures.** It asks for nothing "
+    "in particular, so it can find what nobody thought of.",
 }
-PICTURE_CHECKS = sources_of(preflight.sizes_that_differ, preflight.pictures_on_both_sides)
+PICTURE_CHECKS = sources_of(preflight.sides_apart, preflight.pictures_on_both_sides, preflight.sizes_that_differ)
 PICTURE_CHECKS_EXPLANATIONS = {
-    "return sum(tuple(part": "**The size that was asked for**, of pictures and masks.",
+    "means.append(mean)": "**Mean and spread** of each side. Far apart, if only one side is normalised.",
     "known = torch.stack": "**Very small copies**, 16 by 12. They stay nearly equal when a file is saved again.",
     "ways = [small": "**As it is, and mirrored** in three ways.",
+    "return sum(tuple(part": "**The size that was asked for**, of pictures and masks.",
 }
