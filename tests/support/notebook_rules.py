@@ -22,7 +22,6 @@ from tools.notebooks.nbval_tolerance import PICTURE_IN_HTML, Number, numbers_in,
 # numbers in the prose skip them. Whoever rewrites one takes it off this list.
 AS_IT_WAS = {
     "checkpoints",
-    "silent_bugs",
     "many_gpus",
 }
 

@@ -1071,6 +1071,13 @@ WRONG_ANSWERS: dict[tuple[str, str], list[tuple[str, str]]] = {
             "counted twice in the union",
         ),
     ],
+    ("12_silent_bugs", "moved_mask"): [
+        ("def my_iou():\n    return 20 / 30", "divides by the union"),
+        ("def my_iou():\n    return 10 / 30", "counts the shared columns twice"),
+        ("def my_iou():\n    return 20 * 12", "Divide by the union"),
+        ("def my_iou():\n    return 1.0", "not where the fruit is"),
+        ("def my_iou():\n    return 0", "20 of 30 columns"),
+    ],
     ("12_silent_bugs", "unmoved"): [
         (
             "def my_unmoved(model, optimizer):\n"
@@ -1156,6 +1163,11 @@ WRONG_ANSWERS: dict[tuple[str, str], list[tuple[str, str]]] = {
             "def my_on_both_sides(train, validation):\n"
             "    return sum(any(torch.equal(a, b) for b in train) for a in validation)",
             "a list of places",
+        ),
+        (
+            "def my_on_both_sides(train, validation):\n"
+            "    return [n for n, a in enumerate(validation) if any(torch.equal(a, b) for b in train)]",
+            "is mirrored",
         ),
     ],
     ("13_your_own_data", "joined"): [

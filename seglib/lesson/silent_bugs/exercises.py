@@ -1,4 +1,4 @@
-"""Owns the exercise checks of 12_silent_bugs: weights that nobody moves, one evaluation, pictures in both subsets."""
+"""Owns the exercise checks of 12_silent_bugs: weights that stay, a moved mask, one evaluation, copied pictures."""
 
 from typing import Any
 
@@ -124,12 +124,12 @@ def check_evaluate(my_evaluate: Attempt) -> str:
 
 @exercise
 def check_on_both_sides(my_on_both_sides: Attempt) -> str:
-    """Check `my_on_both_sides(train, validation)`: places of the validation images that are in training too."""
+    """Check `my_on_both_sides(train, validation)`: places of validation images in training, as they are or mirrored."""
     generator = torch.Generator().manual_seed(0)
     train = [torch.rand(3, 4, 6, generator=generator) for _ in range(5)]
     new = [torch.rand(3, 4, 6, generator=generator) for _ in range(2)]
     brighter = train[0] + 0.1
-    validation = [new[0], train[3].clone(), brighter, train[1].clone(), new[1]]
+    validation = [new[0], train[3].clone(), brighter, train[1].flip(-1), new[1]]
     compared = "`in` compares numbers, and a tensor of many answers has no truth. torch.equal(a, b) gives one answer."
     given = "five training images and five validation images"
     result = my_on_both_sides(train, validation, given=given, hints={RuntimeError: compared, ValueError: compared})
@@ -139,11 +139,32 @@ def check_on_both_sides(my_on_both_sides: Attempt) -> str:
     if got == [1, 3]:
         if my_on_both_sides(train, [image.clone() for image in new], given="sides that share nothing"):
             raise NotYet("with two sides that share nothing, the list should be empty.")
-        return "Two of five validation pictures were trained on; a brighter copy would need another check."
+        return "Two of five were trained on, one of them mirrored; a brighter copy would need another check."
     if not got:
         raise NotYet("none was found. A copy is another object: compare the pixels, not the identity.")
     if sorted(map(str, got)) == ["1", "3"]:
         raise NotYet("the places are right, but not in order.")
     if 2 in got:
         raise NotYet("number 2 is a brighter picture, not the same one: equal means equal in each pixel.")
+    if got == [1]:
+        raise NotYet("place 1 is right. Another one is mirrored, left to right: image.flip(-1) turns it back.")
     raise NotYet(f"places 1 and 3 of validation are in training too, and {got} came out.")
+
+
+@exercise
+def check_moved_mask(my_iou: Attempt) -> str:
+    """Check `my_iou()`: the IoU of a perfect drawing of a fruit 30 wide with its mask, which lies 10 to the right."""
+    value = one_number(my_iou(given="nothing"))
+    if close(value, 0.5):
+        return "Both have 20 columns in common, and 40 between them."
+    for wrong, hint in (
+        (2 / 3, "20 of 30 columns are covered, which is the recall (and here the Dice). IoU divides by the union."),
+        (1 / 3, "a third is what the mask misses; or 60 counts the shared columns twice: the union is narrower."),
+        (0.0, "they still overlap: by 20 of 30 columns."),
+        (1.0, "the drawing is perfect, but the mask is not where the fruit is."),
+    ):
+        if close(value, wrong):
+            raise NotYet(hint)
+    if value in (20, 400, 240):
+        raise NotYet("this is what they have in common, in columns or pixels. Divide by the union.")
+    raise NotYet(f"the intersection is 20 columns wide; how wide is the union? {value:g} came out.")

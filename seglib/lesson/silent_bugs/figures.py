@@ -24,30 +24,43 @@ def diff_of(bug: str) -> str:
     return "\n".join(f"{line[0]} {line[5:]}" for line in lines if line[0] in "+-")
 
 
-def scores_by_bug(runs: Runs) -> dict[str, dict[str, Any]]:
+def scores_by_bug(runs: Runs) -> dict[str, dict[str, list[Any]]]:
     """The record of `benchmarks/silent_bugs.py`, one row for each fault.
 
     Returns:
-        Fault -> "printed" and "true", the last IoU that the script printed and the true one, a number for each seed;
-        and "checks", label of a check -> whether the script passed it.
+        Fault -> "printed" and "true", the last IoU that the script printed and the true one, a number for each seed.
+        A script that keeps the wrong weights as the best: the best IoU that it printed, and that of the weights kept.
+        "falls": whether the loss of the last epoch is below that of the first.
     """
-    table: dict[str, dict[str, Any]] = {}
+    table: dict[str, dict[str, list[Any]]] = {}
     for run in runs:
-        row = table.setdefault(run["bug"], {"printed": [], "true": [], "checks": {}})
-        row["printed"].append(run["printed"][-1])
-        row["true"].append(run["true"])
-        row["checks"] |= run.get("checks", {})
+        row = table.setdefault(run["bug"], {"printed": [], "true": [], "falls": []})
+        keeps_wrong_weights = run["bug"] == "best weights without a copy"
+        row["printed"].append(max(run["printed"]) if keeps_wrong_weights else run["printed"][-1])
+        row["true"].append(run["best_true"] if keeps_wrong_weights else run["true"])
+        row["falls"].append(run["losses"][-1] < run["losses"][0])
     return table
 
 
+def score_lines(table: Mapping[str, Mapping[str, Sequence[Any]]]) -> str:
+    """The same table in words, a line for each fault: means, spread of the true IoU, how often the loss falls."""
+    lines = []
+    for name, row in table.items():
+        true = [value for value in row["true"] if value is not None]
+        words = f"{statistics.mean(true):.2f} ± {statistics.stdev(true):.2f}" if true else "unknown"
+        falls = f"loss falls with {sum(row['falls'])} of {len(row['falls'])} seeds"
+        lines.append(f"{name:32} printed {statistics.mean(row['printed']):.2f}, true {words:11}, {falls}")
+    return "\n".join(lines)
+
+
 @styled
-def bug_dots(table: Mapping[str, Mapping[str, Sequence[float | None]]]) -> Figure:
+def bug_dots(table: Mapping[str, Mapping[str, Sequence[Any]]]) -> Figure:
     """Draw for each fault the IoU that the script prints, open, and the true one, filled, with the mean of the seeds.
 
     Args:
         table: as `scores_by_bug` gives it; the fault "none" is also drawn as a dashed line.
     """
-    figure, ((axes,),) = new_figure(1, 1, 8.0, 0.36 * len(table) + 1.4)
+    figure, ((axes,),) = new_figure(1, 1, 8.0, 0.3 * len(table) + 1.4)
     for place, row in enumerate(table.values()):
         labels = ("true", "printed by the script") if place == 0 else (None, None)  # one entry each in the legend
         filled = {"color": BLUE, "marker": "o", "markerfacecolor": BLUE}
@@ -56,9 +69,9 @@ def bug_dots(table: Mapping[str, Mapping[str, Sequence[float | None]]]) -> Figur
         _draw_seeds(axes, place + 0.17, row["printed"], label=labels[1], **open_)
     without_fault = [value for value in table["none"]["true"] if value is not None]
     axes.axvline(statistics.mean(without_fault), color=BLACK, linestyle="--", linewidth=1)
-    axes.set_yticks(range(len(table)), ["(no fault)" if name == "none" else name for name in table])
+    axes.set_yticks(range(len(table)), ["(no mistake)" if name == "none" else name for name in table])
     axes.set(
-        xlabel="IoU (0 to 1) on 16 validation pictures", ylabel="fault", xlim=(0, 1), ylim=(len(table) - 0.4, -0.6)
+        xlabel="IoU (0 to 1) on 16 validation pictures", ylabel="mistake", xlim=(0, 1), ylim=(len(table) - 0.4, -0.6)
     )
     figure.legend(loc="outside upper center", ncols=2, frameon=False)
     return figure
@@ -74,26 +87,31 @@ def _draw_seeds(axes: Axes, height: float, values: Sequence[float | None], **loo
 
 
 @styled
-def check_grid(table: Mapping[str, Mapping[str, Mapping[str, bool]]]) -> Figure:
-    """Draw which check finds which fault: a filled square where it fails, a small dot where it passes.
+def check_grid(found: Mapping[str, Mapping[str, int]], checks: Sequence[str], seeds: int = 3) -> Figure:
+    """Draw which check finds which fault: a square where it fails, with the number of seeds, a dot where it passes.
 
     Args:
-        table: as `scores_by_bug` gives it.
+        found: fault -> check -> with how many seeds it fails; as `benchmarks/preflight_checks.py` records it.
+        checks: the names of all checks, a column each.
+        seeds: how many there are; a square is filled where the check fails with all of them.
     """
-    checks = list(next(iter(table.values()))["checks"])
-    figure, ((axes,),) = new_figure(1, 1, 8.0, 0.34 * len(table) + 1.6)
-    for place, row in enumerate(table.values()):
+    figure, ((axes,),) = new_figure(1, 1, 8.0, 0.29 * len(found) + 2.2)
+    for place, row in enumerate(found.values()):
         for column, check in enumerate(checks):
-            if row["checks"][check]:
+            count = row.get(check, 0)
+            if count == 0:
                 axes.plot(column, place, ".", color="#999999", markersize=4)
-            else:
-                axes.plot(column, place, "s", color=BLUE, markersize=12)
-    axes.set_xticks(range(len(checks)), [check.replace(" ", "\n") for check in checks], fontsize=10)
+                continue
+            filled = BLUE if count == seeds else "white"
+            axes.plot(column, place, "s", color=BLUE, markerfacecolor=filled, markersize=13)
+            ink = "white" if count == seeds else BLACK
+            axes.text(column, place, str(count), color=ink, ha="center", va="center", fontsize=9)
+    axes.set_xticks(range(len(checks)), checks, rotation=60, ha="left", rotation_mode="anchor", fontsize=10)
     axes.xaxis.tick_top()
     axes.xaxis.set_label_position("top")
-    axes.set_yticks(range(len(table)), ["(no fault)" if name == "none" else name for name in table])
-    axes.set(xlabel="check", ylabel="fault", xlim=(-0.5, len(checks) - 0.5), ylim=(len(table) - 0.5, -0.5))
+    axes.set_yticks(range(len(found)), list(found), fontsize=10)
+    axes.set(xlabel="check", ylabel="mistake", xlim=(-0.5, len(checks) - 0.5), ylim=(len(found) - 0.5, -0.5))
     axes.tick_params(length=0)
-    for place in range(len(table)):
+    for place in range(len(found)):
         axes.axhline(place + 0.5, color="#dddddd", linewidth=0.6, zorder=0)
     return figure

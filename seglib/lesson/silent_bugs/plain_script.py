@@ -1,5 +1,6 @@
 """Owns a training script of one page, in plain Pillow and torch; 12_silent_bugs breaks it, a line at a time."""
 
+import copy
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,10 @@ from PIL import Image, ImageOps
 from torch import Tensor, nn, optim
 from torch.utils.data import DataLoader
 
+from seglib.checkpoint_io import load_tensors
 from seglib.device import pick_device
 from seglib.metrics import confusion_matrix, iou
-from seglib.model import build_deeplab
+from seglib.model import build_deeplab, bundled_weights_path
 
 Pairs = Any  # a list of (image (3, H, W), mask (1, H, W)): a dataset to torch, though not to its type
 DEVICE = pick_device()
@@ -37,9 +39,11 @@ def read_pairs(folder: Path, stems: list[str], size: tuple[int, int]) -> Pairs:
     return [read_pair(folder / "images" / image, folder / "masks" / mask, size) for image, mask in names]
 
 
-def train_val_split(stems: dict[str, list[str]]) -> tuple[list[str], list[str]]:
-    """The stems to train on, and those to measure on."""
-    return stems["train"], stems["validation"]
+def load_pairs(folder: Path, stems: dict[str, list[str]], size: tuple[int, int]) -> tuple[Pairs, Pairs]:
+    """The pairs to train on, and those to measure on."""
+    train_pairs = read_pairs(folder, stems["train"], size)
+    validation_pairs = read_pairs(folder, stems["validation"], size)
+    return train_pairs, validation_pairs
 
 
 def normalize(images: Tensor) -> Tensor:
@@ -49,7 +53,9 @@ def normalize(images: Tensor) -> Tensor:
 
 def build(lr: float, steps: int) -> tuple[nn.Module, optim.Optimizer, optim.lr_scheduler.LRScheduler]:
     """A pretrained model with a new last layer, its optimizer, and a learning rate that rises for 8 steps."""
-    model: Any = build_deeplab(num_classes=30, verbose=False)
+    model: Any = build_deeplab(num_classes=30, weights=None, verbose=False)
+    state = load_tensors(bundled_weights_path())
+    model.load_state_dict(state)
     model.classifier[4] = nn.Conv2d(256, 1, kernel_size=1)
     model.to(DEVICE)
     optimizer = optim.Adam(model.parameters(), lr=lr)
@@ -84,3 +90,19 @@ def evaluate(model: nn.Module, pairs: Pairs, batch_size: int = 6) -> float:
         outputs = model(normalize(images))["out"]
         matrices.append(confusion_matrix((outputs > 0).long(), masks.long()))
     return iou(torch.stack(matrices).sum(0))[1].item()
+
+
+def fit(
+    model: nn.Module, batches: Any, pairs: Pairs, optimizer: optim.Optimizer, scheduler: Any, *, epochs: int
+) -> tuple[list[float], list[float], dict[str, Tensor]]:
+    """Train, and measure after every second epoch; the losses, the IoUs, and the weights with the best IoU."""
+    losses = []
+    scores = []
+    best_weights = {}
+    for epoch in range(1, epochs + 1):
+        losses.append(train_one_epoch(model, batches, optimizer, scheduler))
+        if epoch % 2 == 0:
+            scores.append(evaluate(model, pairs))
+            if scores[-1] == max(scores):
+                best_weights = copy.deepcopy(model.state_dict())
+    return losses, scores, best_weights
