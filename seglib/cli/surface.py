@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from seglib.errors import SegError, TrainingError
+from seglib.training.distributed import first_to_report, tell_torchrun
 
 ARGUMENT = re.compile(r'\b([a-z][a-z_]*)=("[^"]*"|\[[^\]]*\]|\{[^}]*\}|\([^)]*\)|-?[\w.+-]*\w)')
 
@@ -104,8 +105,10 @@ def options_of(parser: argparse.ArgumentParser) -> set[str]:
 
 
 def print_error(error: SegError, parser: argparse.ArgumentParser) -> None:
-    """The three lines of an error, in the words of the command."""
-    print(in_options(str(error), options_of(parser)), file=sys.stderr, flush=True)
+    """The three lines of an error, in the words of the command. Under torchrun they end the page that it prints."""
+    words = in_options(str(error), options_of(parser))
+    if not tell_torchrun(words) and first_to_report():
+        print(words, file=sys.stderr, flush=True)
 
 
 def command_line(*words: Any) -> str:

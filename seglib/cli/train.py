@@ -52,8 +52,8 @@ from seglib.training.cpu_convolutions import skip_padding
 from seglib.training.distributed import (
     all_gather,
     evaluate_sharded,
-    first_to_report,
     global_batch_loss,
+    min_pictures_per_rank,
     process_group,
     rank,
     shard_loader,
@@ -68,6 +68,7 @@ from seglib.training.loop import run_epochs
 from seglib.training.precision import Step, prepare_step, set_precision
 
 WARMUP = 8  # steps, if the training is long enough
+BATCH_SIZE = 4  # more, if there are so many processes that each needs its pictures
 NEVER = 1_000_000  # epochs of patience: the best weights are kept, and nothing is stopped
 
 
@@ -78,8 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = own.parse_args(arguments)
         return run_command(options)
     except SegError as error:
-        if first_to_report():
-            print_error(error, own)
+        print_error(error, own)
         return 2
     except KeyboardInterrupt:
         return 130
@@ -110,6 +110,8 @@ def train(options: argparse.Namespace, device: torch.device, split: Split | None
     if exists and not options.resume:
         found = f"{options.out.name} is there already."
         raise SegError(found, "a new name", "--resume goes on with it, or name another.")
+    if options.batch_size is None:
+        options.batch_size = _batch_size_for(device)
     datasets = read_folders(options)
     split = split or split_of(options, datasets[0].stems)
     if not exists:
@@ -156,6 +158,19 @@ def consult_doctor(options: argparse.Namespace, split: Split) -> None:
         raise MaskError(words)
 
 
+def _batch_size_for(device: torch.device) -> int:
+    """The batch size if none was typed: that of one process, or as many pictures as all processes need."""
+    least = min_pictures_per_rank(device)
+    batch_size = max(BATCH_SIZE, least * world_size())
+    if batch_size > BATCH_SIZE and rank() == 0:
+        print(
+            f"{world_size()} processes that need {least} each: batches of {batch_size}, where one process takes "
+            f"{BATCH_SIZE}. An epoch has fewer steps.",
+            flush=True,
+        )
+    return batch_size
+
+
 # Building
 
 
@@ -187,8 +202,9 @@ def build(
 ) -> Training:
     """Loaders, model, loss, optimizer, schedule and checkpoint of the options; nothing is trained or read."""
     parts = (datasets[0].subset(split.train), datasets[1].subset(split.validation))
-    loaders = _loaders(options, parts)
-    train_dataloader = shard_loader(loaders[0], min_per_rank=2)
+    min_per_rank = min_pictures_per_rank(device)
+    loaders = _loaders(options, parts, min_per_rank)
+    train_dataloader = shard_loader(loaders[0], min_per_rank=min_per_rank)
     validation_dataloader = shard_loader(loaders[1], whole_batches=True)
     classes = parts[0].classes
     _seed(options.seed, epoch=0, process=0)  # the new layer is the same in all processes
@@ -265,12 +281,14 @@ def read_folders(options: argparse.Namespace) -> tuple[CustomDataset, CustomData
     return train, validation
 
 
-def _loaders(options: argparse.Namespace, parts: tuple[CustomDataset, CustomDataset]) -> tuple[DataLoader, DataLoader]:
+def _loaders(
+    options: argparse.Namespace, parts: tuple[CustomDataset, CustomDataset], min_per_rank: int
+) -> tuple[DataLoader, DataLoader]:
     """The loaders; the rest of a training epoch is left out where it is too small for BatchNorm."""
     count = len(parts[0])
     batch_size = min(options.batch_size, count)
     rest = count % batch_size
-    drop_last = 0 < rest < 2 * world_size()
+    drop_last = 0 < rest < min_per_rank * world_size()
     if drop_last and rank() == 0:
         print(f"{count} training pictures in batches of {batch_size}: {rest} in turn left out of each epoch.")
     train, validation = make_loaders(*parts, batch_size, options.workers, options.seed, drop_last=drop_last)

@@ -67,7 +67,12 @@ def add_options(made: argparse.ArgumentParser) -> None:
             "epochs from one measurement on the validation pictures to the next",
             {"type": whole_number(1)},
         ),
-        ("batch-size", 4, "pictures in a step, of all processes together", {"type": whole_number(1)}),
+        (
+            "batch-size",
+            None,
+            "pictures in a step, of all processes together [4; or 2 for each process, on GPUs 1, if that is more]",
+            {"type": whole_number(1)},
+        ),
         ("workers", 0, "processes that load pictures, beside each that trains", {"type": whole_number(0)}),
         ("patience", None, "epochs without a better IoU after which to stop [never]", {"type": whole_number(1)}),
         ("precision", "float32", "float32, bfloat16, float16; auto: the fastest that the device has units for", text),

@@ -4,10 +4,13 @@ Under torchrun, one process works on each device. Without it, all functions here
 """
 
 import contextlib
+import json
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -82,7 +85,8 @@ def process_group(device: str | None = None, timeout: timedelta = timedelta(minu
         raise TrainingError(
             "Another process of this training has ended, or has not answered.",
             "all processes, to the end",
-            "Look above for what it said. If it said nothing it was killed: most often, memory ran out.",
+            "Look for what it said: above, or on the screen of another machine. If it said nothing it was killed: most "
+            "often, memory ran out.",
         ) from error
 
 
@@ -94,11 +98,36 @@ def _device_of_rank(name: str | None) -> torch.device:
 
 
 def first_to_report() -> bool:
-    """Whether no other process has called this before: an error that all processes meet is printed once."""
+    """Whether no other process of this machine has called this before: an error that all meet is told once a screen."""
     if "LOCAL_RANK" not in os.environ:
         return True
-    store = dist.TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), is_master=False)
-    return store.add(f"failed in start {os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}", 1) == 1
+    start, machine = os.environ.get("TORCHELASTIC_RESTART_COUNT", 0), os.environ.get("GROUP_RANK", 0)
+    address = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+    try:
+        store = dist.TCPStore(*address, is_master=False, timeout=timedelta(seconds=10))
+        return store.add(f"failed in start {start} on machine {machine}", 1) == 1
+    except RuntimeError:  # the first machine has ended already, and the store with it
+        return True
+
+
+def tell_torchrun(words: str) -> bool:
+    """Leave the words of an error to torchrun, so that they are the last on the screen.
+
+    When a process has failed, torchrun prints a page, whatever the process itself has printed. The page ends with what
+    the process that failed first has left in a file.
+
+    Returns:
+        Whether there is such a file. There is none without torchrun.
+    """
+    path = os.environ.get("TORCHELASTIC_ERROR_FILE")
+    if not path:
+        return False
+    first = first_to_report()
+    message = f"\n{words}" if first else "the error at the end of this page, or one that followed from it"
+    # torchrun compares times in whole seconds. Other processes may fail in the same second, because this one did.
+    report = {"message": message, "timestamp": int(time.time()) - first}
+    Path(path).write_text(json.dumps(report), encoding="utf-8")
+    return True
 
 
 # Each process loads a part of the pictures.
@@ -136,13 +165,23 @@ class ShardedBatchSampler(Sampler):
         return batch if number % world_size() == rank() else []
 
 
+def min_pictures_per_rank(device: torch.device) -> int:
+    """The smallest number of pictures of a batch that a process may get, for a model with BatchNorm.
+
+    BatchNorm needs two numbers of each channel, and in DeepLab's pooling a picture gives one. On several GPUs
+    SyncBatchNorm takes the numbers of all processes, so one picture each is enough.
+    """
+    return 1 if device.type == "cuda" and world_size() > 1 else 2
+
+
 def shard_loader(loader: DataLoader, *, whole_batches: bool = False, min_per_rank: int = 1) -> SeededDataLoader:
     """The loader of this process, for a loader of `make_loaders` whose batches are those of all processes together.
 
     Args:
         loader: decides order, seeds and epochs.
         whole_batches: True for the validation: each process takes whole batches, since there are no steps in common.
-        min_per_rank: the smallest number of pictures of a batch that a process may get. 2 for a model with BatchNorm.
+        min_per_rank: the smallest number of pictures of a batch that a process may get; see
+            `min_pictures_per_rank`.
 
     Raises:
         TrainingError: a process would get fewer.
@@ -151,12 +190,15 @@ def shard_loader(loader: DataLoader, *, whole_batches: bool = False, min_per_ran
     batch_size = loader.batch_size or 1
     smallest = batch_size if loader.drop_last else count % batch_size or batch_size
     smallest = min(smallest, batch_size, count)
+    least = min_per_rank * world_size()
     if not whole_batches and smallest // world_size() < min_per_rank:
         raise TrainingError(
             f"{count} pictures in batches of {batch_size}: the smallest holds {smallest}, to be shared by "
             f"{world_size()}.",
             f"{min_per_rank} or more of each batch for each process",
-            "Choose another batch size.",
+            f"batch_size={least}, or a multiple of it."
+            if least <= count
+            else "Start fewer processes, or add pictures.",
         )
     names = ("dataset", "collate_fn", "num_workers", "persistent_workers", "pin_memory", "generator")
     options = {name: getattr(loader, name) for name in names}

@@ -14,7 +14,7 @@ RECIPE = {
     "weight_decay": 1e-4,
     "schedule": "poly",
     "warmup": None,  # 8, or a quarter of a short training
-    "batch_size": 4,
+    "batch_size": None,  # 4, or as many as the processes need
     "size": [240, 320],
     "model": BUNDLED_MODEL,
     "weights": "bundled",

@@ -191,7 +191,7 @@ def test_help_tells_every_default(capsys: pytest.CaptureFixture):
     with pytest.raises(SystemExit):
         train.main(["--help"])
     words = " ".join(capsys.readouterr().out.split())
-    for default in ("[0.25]", "[240 320]", "[bundled]", "[adamw]", "[0.001]", "[0.005]", "[poly]", "[30]", "[4]"):
+    for default in ("[0.25]", "[240 320]", "[bundled]", "[adamw]", "[0.001]", "[0.005]", "[poly]", "[30]", "[4; "):
         assert default in words
 
 
@@ -237,7 +237,10 @@ def test_a_broken_picture_in_one_process_ends_both_with_one_message(line: list[s
     done = torchrun("-m", "seglib.train", *line)
     assert done.returncode != 0
     assert done.stderr.count("Expected: ") == 1
-    assert "images/b.jpg" in done.stderr
+    *_, found, _, fix, rule = done.stderr.splitlines()
+    assert "images/b.jpg" in found  # the error is the last on the screen, but for the rule that closes torchrun's page
+    assert fix.startswith("Fix: ")
+    assert set(rule) == {"="}
     assert done.stderr.count("Traceback") <= 1  # torchrun's own
     assert not (tmp_path / "run.pt").exists()
 
@@ -247,5 +250,35 @@ def test_too_few_pictures_for_two_are_told_once(line: list[str], tmp_path: Path)
     assert done.returncode != 0
     told = "8 pictures in batches of 3: the smallest holds 3, to be shared by 2."
     assert done.stderr.count(told) == 1
-    assert done.stderr.count("Expected: ") == 1
+    *_, found, expected, fix, rule = done.stderr.splitlines()
+    assert found == told
+    assert expected == "Expected: 2 or more of each batch for each process"
+    assert fix == "Fix: --batch-size 4, or a multiple of it."
+    assert set(rule) == {"="}
     assert not (tmp_path / "run.pt").exists()
+
+
+@pytest.mark.parametrize(("module", "command"), [("seglib.train", []), ("seglib", ["train"])])
+def test_what_is_there_is_told_last_under_torchrun_too(
+    line: list[str], tmp_path: Path, module: str, command: list[str]
+):
+    (tmp_path / "run.pt").write_bytes(b"there")
+    done = torchrun("-m", module, *command, *line)
+    assert done.returncode != 0
+    assert done.stderr.count("run.pt is there already.") == 1
+    assert done.stderr.splitlines()[-2] == "Fix: --resume goes on with it, or name another."
+
+
+@pytest.mark.parametrize(("processes", "batch_size"), [(2, 4), (4, 8)])
+def test_the_line_of_one_process_works_as_it_is_with_more(line, tmp_path: Path, processes: int, batch_size: int):
+    done = torchrun("-m", "seglib.train", *line, "--epochs", "1", "--warmup", "0", processes=processes)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert load_trained(line[-1]).config["batch_size"] == batch_size
+    words = f"{processes} processes that need 2 each: batches of {batch_size}, where one process takes 4."
+    assert done.stdout.count(words) == (batch_size > 4)
+
+
+def test_more_processes_than_pictures_are_refused(line: list[str]):
+    done = torchrun("-m", "seglib.train", *line, processes=5)  # eight pictures to train on
+    assert done.returncode != 0
+    assert done.stderr.splitlines()[-2] == "Fix: Start fewer processes, or add pictures."

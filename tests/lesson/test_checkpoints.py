@@ -1,4 +1,4 @@
-"""What 10_checkpoints brings along: its exercise checks."""
+"""What 10_checkpoints brings along: its exercise checks, its figures, its annotations, and the command that it runs."""
 
 import contextlib
 import os
@@ -6,7 +6,13 @@ import os
 import pytest
 import torch
 
+from seglib.checkpoint_io import atomic_save
+from seglib.lesson import annotate
+from seglib.lesson.checkpoints import command
+from seglib.lesson.checkpoints.annotations import ATOMIC_SAVE_EXPLANATIONS, NOTES_EXPLANATIONS, NOTES_LINES
+from seglib.lesson.checkpoints.command import seglib_train
 from seglib.lesson.checkpoints.exercises import check_checkpoint_bytes, check_resume, check_safe_save
+from seglib.lesson.checkpoints.figures import rates_chart, resumed_chart
 from tests.support.exercise_answers import NONSENSE, STUBS, printed
 
 CHECKS = [check_checkpoint_bytes, check_resume]
@@ -191,3 +197,55 @@ def test_hints_on_the_bytes(answer, hint, capsys):
 )
 def test_hints_on_saving(answer, hint, capsys):
     assert hint in printed(check_safe_save, answer, capsys)
+
+
+@pytest.mark.parametrize(
+    ("thing", "explanations"), [(NOTES_LINES, NOTES_EXPLANATIONS), (atomic_save, ATOMIC_SAVE_EXPLANATIONS)]
+)
+def test_each_explanation_stands_beside_its_line(thing, explanations):
+    shown = " ".join(repr(annotate(thing, explanations)).replace("     > ", "").split())
+    for words in explanations.values():
+        assert " ".join(words.replace("**", "").split()) in shown
+
+
+def test_a_resumed_training_is_drawn_from_the_step_after_the_file():
+    (axes,) = resumed_chart([3.0, 2.0, 1.5, 1.0], {"nothing": [1.5, 1.0], "order": [1.6, 1.2]}, stopped=2).axes
+    lines = {line.get_label(): list(line.get_xdata()) for line in axes.get_lines()}
+    assert lines["never stopped"] == [1, 2, 3, 4]
+    assert lines["nothing left out"] == lines["order left out"] == [3, 4]
+
+
+def test_each_way_to_go_on_has_a_line_of_its_own():
+    (axes,) = rates_chart({"one": [1.0, 0.0, 0.0], "two": [1.0, 0.0, 1.0]}, planned=2).axes
+    drawn = [line for line in axes.get_lines() if line.get_label() in ("one", "two")]
+    assert len({line.get_color() for line in drawn}) == 2
+    assert list(drawn[1].get_ydata()) == [1.0, 0.0, 1.0]
+
+
+def test_of_the_command_the_weights_and_the_losses_are_printed(monkeypatch, capsys):
+    given = []
+
+    def main(words):
+        given.extend(words)
+        print("deeplab: weights from run.pt; new: the last layer.")
+        print("epoch 1 of 1: loss 2.2856, validation loss 1.7508, IoU 0.303 (background 0.857)")
+        print("python -m seglib evaluate /somewhere/run.pt")
+        return 0
+
+    monkeypatch.setattr(command, "main", main)
+    seglib_train("images masks --out FOLDER/run.pt", "/somewhere/with a space")
+    assert given == ["images", "masks", "--out", "/somewhere/with a space/run.pt"]
+    assert capsys.readouterr().out.splitlines() == [
+        "deeplab: weights from run.pt; new: the last layer.",
+        "epoch 1 of 1: loss 2.2856",
+    ]
+
+
+def test_an_error_of_the_command_is_told(monkeypatch, capsys):
+    def main(words):
+        print("run.pt is there already.")
+        return 2
+
+    monkeypatch.setattr(command, "main", main)
+    seglib_train("images masks --out FOLDER/run.pt", "folder")
+    assert capsys.readouterr().out == "run.pt is there already.\n"

@@ -11,7 +11,6 @@ import pytest
 
 from tests.support import notebook_rules
 from tests.support.notebook_rules import (
-    AS_IT_WAS,
     LEAKS,
     MIN_ALT,
     RULES,
@@ -32,10 +31,6 @@ def test_the_series_is_numbered_from_00_without_a_gap():
     assert stems, "there are no notebooks"
     assert [stem.partition("_")[0] for stem in stems] == [f"{number:02}" for number in range(len(stems))]
     assert all(re.fullmatch(r"\d\d_[a-z_]+", stem) for stem in stems)
-
-
-def test_as_it_was_names_notebooks():
-    assert AS_IT_WAS - {Notebook(path).name for path in PATHS} == set()
 
 
 def test_the_series_prints_numbers_in_place_of_verdicts():
@@ -371,16 +366,6 @@ def test_what_breaks_no_rule_is_left_alone(cells: list[dict], tmp_path: Path):
     assert [line for rule in RULES for line in rule(notebook)] == []
 
 
-@pytest.mark.parametrize("rule", ["minutes_are_honest", "imports_where_they_are_needed", NO_TRICKS, SHOWN])
-def test_a_notebook_of_the_first_edition_need_not_keep_the_rules_of_the_second(
-    rule: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(notebook_rules, "AS_IT_WAS", {"sample"})
-    broken = [cells for name, cells in BROKEN.values() if name == rule]
-    assert broken
-    assert [rules_broken(read(tmp_path, cells)) for cells in broken] == [set()] * len(broken)
-
-
 def test_minutes_are_counted_as_the_table_of_a_lesson_promises(tmp_path: Path):
     cells = [
         markdown("word " * 300),  # 2 minutes
@@ -409,13 +394,6 @@ def test_a_verdict_in_forty_lines_is_found_and_one_in_fifty_is_not(tmp_path: Pat
         assert lines(2, number) == []
 
 
-def test_verdicts_of_a_notebook_of_the_first_edition_are_not_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    notebook = read(tmp_path, shows("True\n"))
-    assert list(few_verdicts([notebook]))
-    monkeypatch.setattr(notebook_rules, "AS_IT_WAS", {"sample"})
-    assert list(few_verdicts([notebook])) == []
-
-
 def test_a_number_on_the_list_of_exceptions_is_allowed_while_it_is_needed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -424,9 +402,9 @@ def test_a_number_on_the_list_of_exceptions_is_allowed_while_it_is_needed(
     assert rules_broken(read(tmp_path, says("It reaches nothing."))) == {SHOWN}
 
 
-def test_exceptions_belong_to_converted_notebooks_and_have_reasons():
+def test_exceptions_belong_to_notebooks_and_have_reasons():
     allowed = notebook_rules.PROSE_NUMBERS
-    assert set(allowed) <= {Notebook(path).name for path in PATHS} - AS_IT_WAS
+    assert set(allowed) <= {Notebook(path).name for path in PATHS}
     assert all(len(reason) > 20 for numbers in allowed.values() for reason in numbers.values())
 
 

@@ -4,7 +4,6 @@ A notebook is `Notebook(path, cells)`, read from JSON as it lies on disk. No Jup
 """
 
 import ast
-import functools
 import json
 import math
 import re
@@ -17,13 +16,6 @@ from pathlib import Path
 
 from tools.notebooks.environment import ROOT, colab_link, head_links, setup_cell
 from tools.notebooks.nbval_tolerance import PICTURE_IN_HTML, Number, numbers_in, tolerance_of
-
-# Notebooks of the first edition, by their names without the number. The rules of verdicts, imports, tricks, minutes and
-# numbers in the prose skip them. Whoever rewrites one takes it off this list.
-AS_IT_WAS = {
-    "checkpoints",
-    "many_gpus",
-}
 
 MIN_ALT = 20  # characters of a figure's description
 MAX_IGNORED = 6  # at most one output cell in so many may be ignored
@@ -252,16 +244,6 @@ def rule(function: Rule) -> Rule:
     """Put a rule on the list: tests/notebooks/test_rules.py asks it of every notebook."""
     RULES.append(function)
     return function
-
-
-def rule_of_the_second_edition(function: Rule) -> Rule:
-    """Put a rule on the list that notebooks of AS_IT_WAS need not keep."""
-
-    @functools.wraps(function)
-    def skipping(notebook: Notebook) -> Iterator[str]:
-        return iter(()) if notebook.name in AS_IT_WAS else function(notebook)
-
-    return rule(skipping)
 
 
 @rule
@@ -551,9 +533,6 @@ def no_cell_needs_an_answer(notebook: Notebook) -> Iterator[str]:
                 yield f"{cell} uses {name}, the answer of {exercise}"
 
 
-# The rules of the second edition, which AS_IT_WAS is excepted from.
-
-
 def without_deeper(notebook: Notebook) -> list[Cell]:
     """The cells of a first reading: those under a heading that begins with "Deeper:" are left out."""
     kept = []
@@ -589,7 +568,7 @@ def minutes_to_read(notebook: Notebook) -> float:
     return words / WORDS_A_MINUTE + seconds / 60 + exercises * MINUTES_AN_EXERCISE
 
 
-@rule_of_the_second_edition
+@rule
 def minutes_are_honest(notebook: Notebook) -> Iterator[str]:
     counted = minutes_to_read(notebook)
     if counted > MAX_MINUTES:
@@ -603,7 +582,7 @@ def minutes_are_honest(notebook: Notebook) -> Iterator[str]:
         yield f"the table says {row.group(1)} minutes; words, lines, figures and exercises come to {counted:.0f}"
 
 
-@rule_of_the_second_edition
+@rule
 def imports_where_they_are_needed(notebook: Notebook) -> Iterator[str]:
     for cell in notebook.code[1:]:  # the first is the set-up cell
         nodes = ast.walk(cell.tree) if cell.tree and not cell.from_the_notes else []
@@ -613,7 +592,7 @@ def imports_where_they_are_needed(notebook: Notebook) -> Iterator[str]:
             yield f"{cell} imports {count} names, at most {MAX_IMPORTED}: import a name in the cell that first needs it"
 
 
-@rule_of_the_second_edition
+@rule
 def no_tricks(notebook: Notebook) -> Iterator[str]:
     for cell in notebook.code:
         if cell.tree is None or cell.from_the_notes:
@@ -716,7 +695,7 @@ def prose_numbers(notebook: Notebook) -> Iterator[tuple[Cell, str, Number]]:
                 yield cell, words, number
 
 
-@rule_of_the_second_edition
+@rule
 def numbers_in_the_prose_are_shown_or_recorded(notebook: Notebook) -> Iterator[str]:
     allowed = PROSE_NUMBERS.get(notebook.name, {})
     needed = set()
@@ -737,8 +716,7 @@ def numbers_in_the_prose_are_shown_or_recorded(notebook: Notebook) -> Iterator[s
 
 def few_verdicts(notebooks: list[Notebook]) -> Iterator[str]:
     """A rule of the whole series: at most one printed line in fifty is True, False, yes or no."""
-    converted = [notebook for notebook in notebooks if notebook.name not in AS_IT_WAS]
-    lines = [(notebook, cell, line) for notebook in converted for cell in notebook.code for line in printed_lines(cell)]
+    lines = [(notebook, cell, line) for notebook in notebooks for cell in notebook.code for line in printed_lines(cell)]
     verdicts = [each for each in lines if VERDICT.search(each[2])]
     if len(verdicts) * MAX_VERDICTS > len(lines):
         yield f"{len(verdicts)} of {len(lines)} printed lines are verdicts: print the number, and tag the cell within-X"

@@ -1277,6 +1277,13 @@ WRONG_ANSWERS: dict[tuple[str, str], list[tuple[str, str]]] = {
             "divide by the pictures",
         ),
     ],
+    ("14_many_gpus", "epochs"): [
+        ("def my_epochs():\n    return 100", "the batch of all stays at 4"),
+        ("def my_epochs():\n    return 100 / 8", "the wrong way"),
+        ("def my_epochs():\n    return 1", "how many steps one epoch has now"),
+        ("def my_epochs():\n    return 400", "in batches of 32"),
+        ("def my_epochs():\n    return 6400", "have 800 steps, not 6400"),
+    ],
     ("14_many_gpus", "iou_of_all"): [
         (
             "def my_iou(matrices):\n"

@@ -1,5 +1,6 @@
 """Two processes are one training: what they see, what they learn, what they measure. Two really start, on the CPU."""
 
+import json
 import math
 import os
 import subprocess
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 
 from seglib.data.dataloaders import make_loaders
 from seglib.device import pick_device
@@ -108,6 +110,28 @@ def test_a_process_that_is_gone_or_silent_ends_all(tmp_path: Path, what: str):
     assert done.returncode != 0
     assert not (tmp_path / "woke.txt").exists()  # the silent one was ended while it slept
     assert "Another process of this training has ended" in (tmp_path / "said.txt").read_text()
+
+
+def test_the_page_of_torchrun_ends_with_the_first_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    assert not distributed.tell_torchrun("No such file.\nFix: Name another.")  # alone, whoever calls has to print it
+    files = [tmp_path / "0.json", tmp_path / "1.json"]
+    for number, first in ((1, True), (0, False)):  # process 1 fails, process 0 follows in the same second
+        monkeypatch.setenv("TORCHELASTIC_ERROR_FILE", str(files[number]))
+        monkeypatch.setattr(distributed, "first_to_report", lambda first=first: first)
+        assert distributed.tell_torchrun("No such file.\nFix: Name another.")
+    assert json.loads(files[1].read_text())["timestamp"] < json.loads(files[0].read_text())["timestamp"]
+    failures = {number: ProcessFailure(number, 1000 + number, 2, str(path)) for number, path in enumerate(files)}
+    page = str(ChildFailedError("seglib.train", failures)).splitlines()
+    assert page[-3:-1] == ["No such file.", "Fix: Name another."]
+    assert "\n".join(page).count("No such file.") == 1
+
+
+@pytest.mark.parametrize(
+    ("device", "processes", "least"), [("cuda", 4, 1), ("cuda", 1, 2), ("cpu", 4, 2), ("cpu", 1, 2)]
+)
+def test_one_picture_each_is_enough_on_several_gpus(monkeypatch, device: str, processes: int, least: int):
+    monkeypatch.setattr(distributed, "world_size", lambda: processes)
+    assert distributed.min_pictures_per_rank(torch.device(device)) == least
 
 
 def test_alone_nothing_is_wrapped():

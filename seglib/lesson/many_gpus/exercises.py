@@ -1,8 +1,9 @@
-"""Owns the exercise checks of 14_many_gpus: the part of each process, a mean of gradients, the IoU of all."""
+"""Owns the exercise checks of 14_many_gpus: a mean of gradients, the part of each process, epochs, the IoU of all."""
 
 import torch
+from torch.utils.data import DistributedSampler
 
-from seglib.lesson.common.exercise import Attempt, NotYet, close, describe, exercise, number
+from seglib.lesson.common.exercise import Attempt, NotYet, close, describe, exercise, number, one_number
 
 
 @exercise
@@ -107,3 +108,28 @@ def check_iou_of_all(my_iou: Attempt) -> str:
 
 def _iou(matrix: torch.Tensor) -> float:
     return (matrix[1, 1] / (matrix[1].sum() + matrix[:, 1].sum() - matrix[1, 1])).item()
+
+
+@exercise
+def check_epochs(my_epochs: Attempt) -> str:
+    """Check `my_epochs()`: epochs of 8 processes with 4 pictures each that have the steps of 100 epochs of one."""
+    pictures, processes, part = range(32), 8, 4
+    own = DistributedSampler(pictures, num_replicas=processes, rank=0)
+    steps = 100 * len(pictures) // part
+    right = steps // (len(own) // part)
+    given = "32 pictures, 8 processes with 4 pictures each"
+    answer = one_number(my_epochs(given=given))
+    if close(answer, right):
+        return f"{len(own) // part} step an epoch, so {right} epochs have the {steps} steps."
+    hints = {
+        100: "that is right if the batch of all stays at 4. Here it grows to 8 times 4.",
+        12.5: "that is the wrong way: the batch is larger, so an epoch has fewer steps.",
+        25: "you share the steps by the pictures of a process; how many pictures has a batch of all?",
+        1: "that is how many steps one epoch has now. How many epochs have 800?",
+        400: "an epoch with 8 processes has fewer steps than that: 32 pictures in batches of 32.",
+        6400: "100 epochs of one process have 800 steps, not 6400.",
+    }
+    hint = next(
+        (words for value, words in hints.items() if close(answer, value)), "count the steps of one epoch first."
+    )
+    raise NotYet(f"{given}: {answer:g} came out; {hint}")

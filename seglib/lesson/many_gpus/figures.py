@@ -1,4 +1,4 @@
-"""Owns the charts of 14_many_gpus: a training step of two processes, and what a larger batch does to the IoU."""
+"""Owns the charts of 14_many_gpus: a step of two processes, losses with mistakes, the IoU with larger batches."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,9 +6,14 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from seglib.inference.palette import BLACK, BLUE, GREEN, ORANGE, SKY_BLUE, VERMILLION
+from seglib.inference.palette import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY_BLUE, VERMILLION
 from seglib.lesson.common.figures import new_figure, styled
 
+# For each of two processes its picture, and what it holds after each of `ROWS` but the all-reduce.
+STEP_OF_TWO = (
+    ("picture 0", "no gradient", "output of picture 0", "its loss", "gradient −1", "weight 0.5"),
+    ("picture 1", "no gradient", "output of picture 1", "its loss", "gradient −3", "weight 0.5"),
+)
 ROWS = ("zero_grad", "forward", "loss", "backward", "all-reduce", "step")
 
 
@@ -65,4 +70,22 @@ def batch_dots(runs: Sequence[Mapping[str, Any]]) -> Figure:
         labels.append(f"{arm}\n{mine[0]['steps']} steps")
     axes.set_xticks(range(len(arms)), labels)
     axes.set(xlabel="batch of all processes", ylabel="IoU (0 to 1)", xlim=(-0.5, len(arms) - 0.4), ylim=(0.4, 0.7))
+    return figure
+
+
+@styled
+def loss_chart(curves: Mapping[str, Sequence[float]]) -> Figure:
+    """Draw the loss of several trainings over their epochs, each named at the right, where its line ends.
+
+    Args:
+        curves: the mean loss of each epoch, by the name of the training.
+    """
+    figure, ((axes,),) = new_figure(1, 1, 8.0, 3.4)
+    dashes = ("-", "--", ":", "-.", (0, (5, 1, 1, 1)))
+    for (name, losses), colour, dash in zip(
+        curves.items(), (BLACK, VERMILLION, BLUE, ORANGE, PURPLE), dashes, strict=False
+    ):
+        axes.plot(range(1, len(losses) + 1), losses, color=colour, linestyle=dash, linewidth=2, label=name)
+    axes.set(xlabel="epoch", ylabel="loss of process 0 (BCE)")
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
     return figure

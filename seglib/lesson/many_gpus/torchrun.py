@@ -3,6 +3,7 @@
 import inspect
 import os
 import re
+import socket
 import subprocess
 import sys
 import textwrap
@@ -13,52 +14,58 @@ import seglib
 from seglib.errors import SegError
 
 IMPORT_FOLDER = Path(seglib.__file__).parents[1]  # the folder that holds seglib: a clone, or site-packages
-TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone"]  # what the command torchrun starts
-# The imports of the script that torchrun starts: what a function of the notebook may use there.
-PREAMBLE = """\
-import sys
-from pathlib import Path
-
-import torch
-import torch.distributed as dist
-from torch import nn
-
-from seglib import CustomDataset, build_deeplab, make_loss, train_one_epoch
-from seglib.data.dataloaders import make_loaders
-from seglib.data.splits import read_split
-from seglib.data.transforms import joint_transform
-from seglib.device import seed_everything
-from seglib.training.distributed import all_gather, process_group, rank, world_size
-from seglib.training.distributed import evaluate_sharded, global_batch_loss, global_mean_loss, shard_loader, to_ddp
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run"]  # what the command torchrun starts
+PREAMBLE = "import sys\nfrom pathlib import Path"
 
 
-"""
-
-
-def torchrun(work: Callable[[Path], None], folder: Path, *needed: Callable, nproc_per_node: int = 2) -> None:
+def torchrun(
+    work: Callable[[Path], None], folder: Path, *needed: Callable, nproc_per_node: int = 2, nnodes: int = 1
+) -> None:
     """Let several processes run `work(folder)`, and print their lines in alphabetical order, whoever came first.
 
     Args:
-        work: a function of the notebook. Its source is written into a file, because torchrun starts files.
+        work: a function of the notebook that imports what it uses, or one of a module. Its source, or the import, is
+            written into a file, because torchrun starts files.
         folder: for that file, and for what `work` writes.
         needed: other functions of the notebook that it calls.
-        nproc_per_node: how many processes; "node" is torchrun's word for a machine.
+        nproc_per_node: how many processes on each machine; "node" is torchrun's word for a machine.
+        nnodes: how many machines. torchrun is started so many times on this one, and each start plays a machine.
 
     Raises:
         SegError: a process failed; with the end of what it printed.
     """
     script = folder / f"{work.__name__}.py"
-    sources = [textwrap.dedent(inspect.getsource(function)) for function in (*needed, work)]
+    sources = [_source(function) for function in (*needed, work)]
     call = f"{work.__name__}(Path(sys.argv[1]))\n"
-    script.write_text("\n\n".join([PREAMBLE, *sources, call]), encoding="utf-8")
-    done = _run([*TORCHRUN, f"--nproc-per-node={nproc_per_node}", str(script), str(folder)], Path.cwd())
-    if done.returncode:
-        raise SegError(
-            f"{work.__name__} failed: {done.stderr[-2000:]}",
-            "processes that end without an error",
-            "Run the function in one process, without torchrun, and look at its error.",
-        )
-    print("\n".join(sorted(done.stdout.splitlines())))
+    script.write_text("\n\n\n".join([PREAMBLE, *sources, call]), encoding="utf-8")
+    options = ["--standalone"] if nnodes == 1 else rendezvous(nnodes)
+    command = [*TORCHRUN, *options, f"--nproc-per-node={nproc_per_node}", str(script), str(folder)]
+    starts = [_start(command, Path.cwd()) for _ in range(nnodes)]
+    outputs = [start.communicate() for start in starts]
+    for start, (_, error) in zip(starts, outputs, strict=True):
+        if start.returncode:
+            raise SegError(
+                f"{work.__name__} failed: {error[-2000:]}",
+                "processes that end without an error",
+                "Run the function in one process, without torchrun, and look at its error.",
+            )
+    print("\n".join(sorted(line for out, _ in outputs for line in out.splitlines())))
+
+
+def _source(function: Callable) -> str:
+    """The lines that give a script this function."""
+    if function.__module__ == "__main__":  # of a notebook, which a script cannot import
+        return textwrap.dedent(inspect.getsource(function))
+    return f"from {function.__module__} import {function.__name__}"
+
+
+def rendezvous(nnodes: int) -> list[str]:
+    """The options by which so many starts of torchrun find each other, all of them on this machine."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    endpoint = [f"--nnodes={nnodes}", "--rdzv-backend=c10d", f"--rdzv-endpoint=localhost:{port}"]
+    return [*endpoint, "--local-addr=localhost"]  # without it, by the name of this machine, which need not be known
 
 
 def train_command(
@@ -74,21 +81,36 @@ def train_command(
     """
     samples = samples.resolve()
     paths = {"IMAGES": samples / "images", "MASKS": samples / "masks", "SPLIT": samples / "split.json"}
-    start = [*TORCHRUN, f"--nproc-per-node={nproc_per_node}"] if nproc_per_node else [sys.executable]
-    done = _run([*start, "-m", "seglib.train", *(str(paths.get(word, word)) for word in arguments.split())], folder)
-    # After the message of the command torchrun prints a page of its own: what stands from there on is left out.
-    report = re.search(r"^[WE]\d{4} |^Traceback|^\S*\w+Warning:", done.stderr, re.MULTILINE)
-    said = (done.stdout + done.stderr[: report.start() if report else None]).strip()
+    start = [*TORCHRUN, "--standalone", f"--nproc-per-node={nproc_per_node}"] if nproc_per_node else [sys.executable]
+    words = [str(paths.get(word, word)) for word in arguments.split()]
+    process = _start([*start, "-m", "seglib.train", *words], folder)
+    out, error = process.communicate()
+    said = (out + end_of_screen(error)).strip()
     for name, path in paths.items():
         said = said.replace(str(path), name)  # as it was typed here; where the folders lie is nobody's business
     print(said)
-    return done.returncode
+    return process.returncode
 
 
-def _run(command: list[str], folder: Path) -> subprocess.CompletedProcess:
+def end_of_screen(error: str) -> str:
+    r"""What a command has written to stderr; of torchrun's page about failed processes only its last lines.
+
+    Example:
+        >>> end_of_screen("Traceback ...\n  traceback : \nNo such file.\n====\n").splitlines()
+        ['...', 'No such file.', '====']
+    """
+    *before, last = error.split("  traceback : \n")
+    if before:
+        return f"...\n{last.rstrip()}"
+    report = re.search(r"^[WE]\d{4} |^Traceback|^\S*\w+Warning:", error, re.MULTILINE)
+    return error[: report.start() if report else None]
+
+
+def _start(command: list[str], folder: Path) -> subprocess.Popen:
     environment = os.environ | {
         "PYTHONPATH": str(IMPORT_FOLDER),
         "OMP_NUM_THREADS": "1",  # the processes share the cores
         "CUDA_VISIBLE_DEVICES": "",  # two processes need two GPUs, and there may be one
     }
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, encoding="utf-8")
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen(command, cwd=folder, env=environment, text=True, encoding="utf-8", **pipes)
