@@ -106,10 +106,7 @@ def run_command(options: argparse.Namespace) -> int:
 
 def train(options: argparse.Namespace, device: torch.device, split: Split | None = None) -> History:
     """Train as the options say, or go on with it; rank 0 prints and saves."""
-    exists = options.out.exists() or backup_path(options.out).exists()
-    if exists and not options.resume:
-        found = f"{options.out.name} is there already."
-        raise SegError(found, "a new name", "--resume goes on with it, or name another.")
+    exists = is_saved(options)
     if options.batch_size is None:
         options.batch_size = _batch_size_for(device)
     datasets = read_folders(options)
@@ -121,6 +118,25 @@ def train(options: argparse.Namespace, device: torch.device, split: Split | None
     run(training, history)
     report(training, history)
     return history
+
+
+def is_saved(options: argparse.Namespace) -> bool:
+    """Whether there is a checkpoint to go on with; all processes get the same answer, or the same error.
+
+    Raises:
+        SegError: it is there and is not to be gone on with; or it lies on some of the machines only.
+    """
+    name = options.out.name
+    found = all_gather(options.out.exists() or backup_path(options.out).exists())
+    if any(found) and not options.resume:
+        raise SegError(f"{name} is there already.", "a new name", "--resume goes on with it, or name another.")
+    if any(found) and not all(found):
+        raise SegError(
+            f"{name} is missing for {found.count(False)} of {len(found)} processes: it lies on one machine only.",
+            "the same file on every machine",
+            f"Copy {name} to all of them, and type --resume again.",
+        )
+    return all(found)
 
 
 def cross_validate(options: argparse.Namespace, device: torch.device) -> None:

@@ -297,13 +297,14 @@ def set_dataloader_state(loader: Any, state: Mapping[str, Any]) -> None:
 
 
 def rng_state() -> dict[str, Any]:
-    """The state of every random generator: Python's, NumPy's, torch's, and that of each GPU."""
+    """The state of every random generator: Python's, NumPy's, torch's, that of each GPU, and that of a Mac's."""
     kind, keys, *rest = np.random.get_state()
     return {
         "python": random.getstate(),
         "numpy": [kind, torch.from_numpy(np.asarray(keys, dtype=np.int64)), *rest],
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "mps": torch.mps.get_rng_state() if torch.backends.mps.is_available() else None,
     }
 
 
@@ -325,3 +326,5 @@ def set_rng_state(state: Mapping[str, Any]) -> None:
     torch.set_rng_state(state["torch"])
     if state["cuda"] and torch.cuda.device_count() == len(state["cuda"]):
         torch.cuda.set_rng_state_all(state["cuda"])
+    if state.get("mps") is not None and torch.backends.mps.is_available():  # older files have no state for it
+        torch.mps.set_rng_state(state["mps"])

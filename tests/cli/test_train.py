@@ -72,6 +72,22 @@ def test_what_is_there_is_not_overwritten(line: list[str], tmp_path: Path, capsy
     assert snapshot(tmp_path) == before
 
 
+@pytest.mark.parametrize("here", [True, False])
+def test_a_checkpoint_on_one_of_two_machines_is_an_error_on_both(
+    line: list[str], tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch, here: bool
+):
+    monkeypatch.setattr(train, "all_gather", lambda value: [value, not value])
+    if here:
+        (tmp_path / "run.pt").write_bytes(b"there")
+    assert train.main([*line, "--resume"]) == 2
+    assert capsys.readouterr().err == (
+        "run.pt is missing for 1 of 2 processes: it lies on one machine only.\n"
+        "Expected: the same file on every machine\nFix: Copy run.pt to all of them, and type --resume again.\n"
+    )
+    assert train.main(line) == 2
+    assert capsys.readouterr().err.startswith("run.pt is there already.\n")
+
+
 def test_it_goes_on_bit_for_bit(line: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     assert train.main([*line, "--patience", "2"]) == 0
     whole = load_or_backup(tmp_path / "run.pt")[0]

@@ -313,6 +313,21 @@ def test_random_states_of_all_generators_come_back():
     assert draw() == first
 
 
+def test_the_random_state_of_a_macs_gpu_comes_back_where_there_is_one(monkeypatch: pytest.MonkeyPatch):
+    generator = torch.Generator().manual_seed(5)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    monkeypatch.setattr(torch.mps, "get_rng_state", generator.get_state)
+    monkeypatch.setattr(torch.mps, "set_rng_state", generator.set_state)
+    state = rng_state()
+    first = torch.rand(2, generator=generator)
+    set_rng_state(state)
+    assert torch.equal(torch.rand(2, generator=generator), first)
+    old = {name: part for name, part in state.items() if name != "mps"}  # as files of the first edition are
+    set_rng_state(old)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    set_rng_state(state)  # a file of a Mac, opened elsewhere
+
+
 def test_a_plain_loader_with_a_generator_comes_back():
     loader = torch.utils.data.DataLoader(range(9), shuffle=True, generator=torch.Generator().manual_seed(3))
     state = dataloader_state(loader)

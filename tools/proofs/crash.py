@@ -1,8 +1,9 @@
 """Kills a training at random moments, again and again, and sees that nothing is lost. Used by `make crash`.
 
 A training of a small DeepLab on pictures of noise runs once without a stop. Then it runs in a folder of its own and is
-killed (SIGKILL, as when a machine loses its power) at random moments: in an epoch, or while a checkpoint is written. It
-is started anew each time, and goes on from its checkpoint. Three things are asked of it:
+killed at random moments, in an epoch or while a checkpoint is written. It is killed by SIGKILL, which leaves a process
+no time for a last word; the system stays up, so this is no power failure. It is started anew each time, and goes on
+from its checkpoint. Three things are asked of it:
 
 - it goes on with the epoch after the last one that was saved, so nothing is lost but the epoch under way;
 - no start finds a checkpoint damaged;

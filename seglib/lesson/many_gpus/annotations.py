@@ -14,13 +14,14 @@ print(total_loss / count)
 """
 NOTES_LINES_EXPLANATIONS = {
     "device = 'cuda'": "**One GPU.** The first of the machine. In several processes each needs a number of its own, "
-    "`cuda:0`, `cuda:1`. Without it all of them crowd onto the first.",
+    "`cuda:0`, `cuda:1`. Without it all take the first, and `nccl`, which carries their messages, refuses.",
     "pretrained_deeplab.to(device)": "**The model.** Each process holds a whole copy. Without equal copies at the "
     "start, equal gradients do not make equal models.",
     "for images, masks in train_dataloader": "**The batches.** Each process should load its own part. Without a "
     "sampler that knows the process, each loads all pictures.",
     "loss = criterion": "**The loss.** It is the mean over the pictures of this process, not over all.",
-    "count += 4": "**Counting.** Each process counts its own pictures. Here 4 would be wrong in each of them.",
+    "count += 4": "**Counting.** Each process counts its own pictures. `len(images)` is right in any case; 4 is "
+    "wrong as soon as the 4 are shared.",
     "total_loss += loss.item()": "**Adding up.** A number of this process; it says nothing about the pictures of the "
     "others.",
     "loss.backward()": "**Backward pass.** Afterwards the processes take the mean of their gradients: the one step "
@@ -32,7 +33,8 @@ NOTES_LINES_EXPLANATIONS = {
 
 # For each function of `seglib.cli.train`: a piece of one of its lines -> its explanation.
 TRAIN_WORDS = {
-    "if exists and not options.resume:": "**Nothing is lost.** A file that is there is gone on with, or left alone.",
+    "exists = is_saved(options)": "**Nothing is lost.** A file that is there is gone on with, or left alone. All "
+    "processes ask, and go the same way: if one went another, the others would wait for it.",
     "if options.batch_size is None:": "**The batch.** 4, unless the processes need more between them.",
     "consult_doctor(options, split)": "**Look first.** Process 0 looks at all files before a model is built; notebook "
     "13 shows what it looks for. If something stops the training, all of it is told at once.",
