@@ -154,7 +154,7 @@ def describe_collapse(matrix: Tensor, names: Sequence[str]) -> list[str]:
         >>> describe_collapse(torch.tensor([[20, 0], [80, 0]]), ["background", "cell"])
         ['"cell" is never predicted.']
         >>> describe_collapse(torch.tensor([[0, 20], [0, 80]]), ["background", "cell"])[1]
-        'The IoU, 0.800, is that of calling everything "cell", 0.800: so far nothing has been learned.'
+        'The IoU, 0.800, is no better than calling everything "cell", 0.800: so far nothing of use is learned.'
     """
     truth = matrix.sum(dim=1)
     predicted = matrix.sum(dim=0)
@@ -165,8 +165,8 @@ def describe_collapse(matrix: Tensor, names: Sequence[str]) -> list[str]:
     score = score_of(matrix)
     if truth[best] and 0 < score <= trivial[best] + 0.01:
         sentences.append(
-            f'The IoU, {score:.3f}, is that of calling everything "{names[best]}", {trivial[best]:.3f}: so far nothing '
-            "has been learned."
+            f'The IoU, {score:.3f}, is no better than calling everything "{names[best]}", {trivial[best]:.3f}: so far '
+            "nothing of use is learned."
         )
     return sentences
 

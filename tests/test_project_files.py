@@ -25,6 +25,15 @@ def test_one_version_everywhere():
     assert f"## [{PROJECT['version']}] - " in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("package", ["torch", "torchvision"])
+def test_the_line_that_installs_for_a_cpu_names_the_tested_pair(package):
+    pin = re.search(rf"^{package}==\S+$", (ROOT / "requirements.txt").read_text(encoding="utf-8"), re.MULTILINE).group()
+    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    (line,) = [line for line in lines if "--index-url" in line]
+    assert pin in line.split()
+    assert line.split()[-1] == "https://download.pytorch.org/whl/cpu"
+
+
 def test_the_citation_has_what_its_schema_requires_and_the_address_of_the_repository():
     citation = read_yaml("CITATION.cff")
     assert citation.keys() >= {"cff-version", "message", "title", "authors"}

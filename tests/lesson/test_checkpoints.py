@@ -209,10 +209,12 @@ def test_each_explanation_stands_beside_its_line(thing, explanations):
 
 
 def test_a_resumed_training_is_drawn_from_the_step_after_the_file():
-    (axes,) = resumed_chart([3.0, 2.0, 1.5, 1.0], {"nothing": [1.5, 1.0], "order": [1.6, 1.2]}, stopped=2).axes
+    axes, apart = resumed_chart([3.0, 2.0, 1.5, 1.0], {"nothing": [1.5, 1.0], "order": [1.6, 1.2]}, stopped=2).axes
     lines = {line.get_label(): list(line.get_xdata()) for line in axes.get_lines()}
     assert lines["never stopped"] == [1, 2, 3, 4]
-    assert lines["nothing left out"] == lines["order left out"] == [3, 4]
+    assert lines["nothing left out"] == [3, 4]
+    drawn = [(list(line.get_xdata()), list(line.get_ydata())) for line in apart.get_lines()]
+    assert drawn == [([3, 4], [0.0, 0.0]), ([3, 4], pytest.approx([0.1, 0.2]))]
 
 
 def test_each_way_to_go_on_has_a_line_of_its_own():

@@ -28,7 +28,8 @@ NOTES_EXPLANATIONS = {
     "has to keep them.",
     "optimizer.step()": "**Optimization step.** Changes the weights, and Adam's means. Without them you begin at "
     "the beginning.",
-    "print(total_loss / count)": "**Progress.** The only thing that leaves the process: one number an epoch.",
+    "print(total_loss / count)": "**Progress.** The only thing that leaves the process: one number an epoch. (A "
+    "quarter of the mean loss, see notebook 07.)",
 }
 
 ATOMIC_SAVE_EXPLANATIONS = {
@@ -37,11 +38,12 @@ ATOMIC_SAVE_EXPLANATIONS = {
     "only within one disk. Without this the old file would be emptied first.",
     "os.fsync(file.fileno())": "**Flush.** The system keeps what we write in its memory for a while. Without this "
     "line the new name could be on the disk before the bytes are.",
-    "_keep_as_backup(path)": "**Keep the old one.** It gets a second name, as in `fruit.before.pt`.",
+    "_keep_as_backup(path)": "**Keep the old one.** It gets a second name, as in `fruit.before.pt` (`os.link`), and "
+    "keeps its first.",
     "os.replace(part, path)": "**Rename.** Until here `path` is the old file, from here on the new one. It is never "
     "half of one.",
     "part.unlink(missing_ok=True)": "**If the disk is full.** The half-written file is removed, and the error goes on "
     "to the caller.",
-    "_sync_folder(path.parent)": "**Flush the folder.** It holds the names. Without this line a power cut may undo "
-    "the rename.",
+    "_sync_folder(path.parent)": "**Flush the folder.** It holds the names: `os.open` it, `os.fsync` what comes out. "
+    "Without this line a power cut may undo the rename.",
 }

@@ -13,8 +13,8 @@ for images, masks in train_dataloader:
 print(total_loss / count)
 """
 NOTES_LINES_EXPLANATIONS = {
-    "device = 'cuda'": "**One GPU.** The first of the machine. In several processes each needs a number of its own, "
-    "`cuda:0`, `cuda:1`. Without it all take the first, and `nccl`, which carries their messages, refuses.",
+    "device = 'cuda'": "**One GPU.** The first of the machine. In several processes each needs one of its own, by "
+    "number. Without it all take the first, and `nccl`, which carries their messages, refuses.",
     "pretrained_deeplab.to(device)": "**The model.** Each process holds a whole copy. Without equal copies at the "
     "start, equal gradients do not make equal models.",
     "for images, masks in train_dataloader": "**The batches.** Each process should load its own part. Without a "

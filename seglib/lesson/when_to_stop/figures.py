@@ -224,18 +224,23 @@ def averaging_chart(record: Mapping[str, Any], seed: int = 0) -> Figure:
 
 
 @styled
-def choice_chart(flattery: Sequence[float]) -> Figure:
-    """Draw how much more the best epoch scored on the pictures that chose it than on the others, over many halvings.
+def choice_chart(leads: Sequence[Sequence[float]]) -> Figure:
+    """Draw the lead of the best epoch over the last, on the pictures that chose it and on the others.
 
     Args:
-        flattery: one difference of IoU for each halving.
+        leads: for each halving, the lead in IoU on the half that chose, and on the other.
     """
-    figure, ((axes,),) = new_figure(1, 1, 8.0, 2.8)
-    # A bar a hundredth wide has 0 in its middle: often the last epoch is the best, and then it is exactly 0.
-    edges = np.arange(round(100 * min(flattery)) - 0.5, round(100 * max(flattery)) + 1) / 100
-    axes.hist(flattery, bins=edges, color=ORANGE, edgecolor="white")
-    axes.axvline(0, color=BLACK, linewidth=1)
-    axes.axvline(float(np.mean(flattery)), color=BLUE, linestyle="--", label="mean")
-    axes.set(xlabel="lead of the best epoch: on the half that chose it, minus on the other (IoU)", ylabel="halvings")
-    axes.legend(frameon=False)
+    figure, ((left, right),) = new_figure(1, 2, 8.5, 2.8)
+    chose, judged = np.array(leads).T
+    # One bar has 0 in its middle: often the last epoch is the best, and then both leads are exactly 0.
+    low, high = min(chose.min(), judged.min()), max(chose.max(), judged.max())
+    edges = np.arange(round(50 * low) - 0.5, round(50 * high) + 1) / 50
+    for axes, values, title in ((left, chose, "on the half that chose"), (right, judged, "on the other half")):
+        axes.hist(values, bins=edges, color=ORANGE, edgecolor="white")
+        axes.axvline(0, color=BLACK, linewidth=1)
+        axes.axvline(float(values.mean()), color=BLUE, linestyle="--", label=f"mean {values.mean():+.3f}")
+        axes.set(xlabel="lead of the best epoch over the last (IoU)", title=title)
+        axes.legend(frameon=False)
+    left.set_ylabel("halvings")
+    right.sharey(left)
     return figure

@@ -40,11 +40,10 @@ def together(counts: Sequence[Counts]) -> Counts:
     return np.concatenate(intersections), np.concatenate(unions)
 
 
-def flattery_of_choice(run: Run, halvings: int = 500, seed: int = 0) -> np.ndarray:
-    """Choose the best epoch by a random half of the pictures, and judge it by the other half.
+def leads_of_the_best(run: Run, halvings: int = 500, seed: int = 0) -> np.ndarray:
+    """Choose the best epoch by a random half of the pictures, and see its lead over the last epoch on both halves.
 
-    What is easier in one half than in the other is taken out: from both scores, that of the last epoch on the same
-    pictures is subtracted.
+    A lead, not a score, because one half is easier than the other.
 
     Args:
         run: of the record.
@@ -52,7 +51,7 @@ def flattery_of_choice(run: Run, halvings: int = 500, seed: int = 0) -> np.ndarr
         seed: of the divisions.
 
     Returns:
-        (halvings,): how much more the chosen epoch led on the half that chose it than on the other half, in IoU.
+        (halvings, 2): the lead over the last epoch, in IoU, on the half that chose and on the other half.
     """
     intersections = np.array(run["epochs"]["intersections"])  # (epochs, pictures)
     unions = np.array(run["epochs"]["unions"])
@@ -66,7 +65,7 @@ def flattery_of_choice(run: Run, halvings: int = 500, seed: int = 0) -> np.ndarr
             sides.append(intersections[:, part].sum(axis=1) / unions[:, part].sum(axis=1))  # (epochs,)
         chooses, judges = sides
         best = int(chooses.argmax())
-        leads.append((chooses[best] - chooses[-1]) - (judges[best] - judges[-1]))
+        leads.append([chooses[best] - chooses[-1], judges[best] - judges[-1]])
     return np.array(leads)
 
 
@@ -78,7 +77,7 @@ def averaging_table(record: Mapping[str, Any]) -> str:
     Args:
         record: of `benchmarks/uncertainty.py`.
     """
-    lines = [f"{'':<22}{'last weights':<15}{'mean of weights':<26}the same, BatchNorm of the last epoch"]
+    lines = [f"{'':<22}{'last weights':<15}{'mean of weights, gain':<26}the same with BatchNorm of the last epoch"]
     for arm, row in record["summary"].items():
         cells = []
         for way in ("mean", "mean, BatchNorm of the last epoch"):
@@ -87,8 +86,9 @@ def averaging_table(record: Mapping[str, Any]) -> str:
     for run in runs_of(record, "constant, split.json"):
         low, high = difference_interval(counts_of(run, "mean"), counts_of(run))
         lines.append(
-            f"seed {run['seed']}, constant: mean of weights minus last, 95 % interval {low:+.3f} to {high:+.3f}"
+            f"seed {run['seed']}, constant: gain of the mean of weights, 95 % interval {low:+.3f} to {high:+.3f}"
         )
+    lines.append(f"Beside the {record['settings']['averaged_epochs']} epochs that it is made of, and the best of all:")
     return "\n".join([*lines, *(beside_the_epochs(record, arm) for arm in record["summary"])])
 
 
@@ -101,9 +101,9 @@ def beside_the_epochs(record: Mapping[str, Any], arm: str) -> str:
     of_these = curves[:, -averaged:].mean(axis=1)
     best = curves.max(axis=1)
     return (
-        f"{arm:<22}mean of weights {means.mean():.3f}; its {averaged} epochs {of_these.mean():.3f} on average, "
-        f"lower in {(of_these < means).sum()} of {len(runs)}; "
-        f"the best epoch {best.mean():.3f}, lower in {(best < means).sum()}"
+        f"{arm:<22}mean of weights {means.mean():.3f}; the {averaged} epochs {of_these.mean():.3f} on average "
+        f"(it is higher in {(of_these < means).sum()} of {len(runs)} trainings); "
+        f"the best {best.mean():.3f} (it is higher in {(best < means).sum()})"
     )
 
 
