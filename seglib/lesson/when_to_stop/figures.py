@@ -239,8 +239,9 @@ def choice_chart(leads: Sequence[Sequence[float]]) -> Figure:
         axes.hist(values, bins=edges, color=ORANGE, edgecolor="white")
         axes.axvline(0, color=BLACK, linewidth=1)
         axes.axvline(float(values.mean()), color=BLUE, linestyle="--", label=f"mean {values.mean():+.3f}")
-        axes.set(xlabel="lead of the best epoch over the last (IoU)", title=title)
+        axes.set(xlabel="lead of the best epoch over the last (IoU)", ylabel="halvings", title=title)
         axes.legend(frameon=False)
-    left.set_ylabel("halvings")
-    right.sharey(left)
+    highest = max(left.get_ylim()[1], right.get_ylim()[1])
+    left.set_ylim(0, highest)
+    right.set_ylim(0, highest)
     return figure
