@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from tools.notebooks.environment import REF, colab_link, repository
+from tools.notebooks.environment import badge, kaggle_badge
 from tools.site.links import with_site_links
 
 Cell = dict[str, Any]
@@ -19,15 +19,9 @@ WIDGET = re.compile(r"\w+(Slider|Widget|Monitor)\(")  # so begins the plain text
 WIDGET_WORDS = "*Here stands a widget with knobs. To turn them, open this notebook in Colab or in JupyterLab.*"
 
 
-def kaggle_link(stem: str) -> str:
-    """Where Kaggle opens the notebook `stem`."""
-    return f"https://www.kaggle.com/kernels/welcome?src={repository()}/blob/{REF}/notebooks/{stem}.ipynb"
-
-
 def badges(stem: str) -> str:
     """The links to Colab and Kaggle, as badges that lie on the site."""
-    pictures = {"Colab": colab_link(stem), "Kaggle": kaggle_link(stem)}
-    return "\n".join(f"[![Open in {name}](../badges/{name.lower()}.svg)]({link})" for name, link in pictures.items())
+    return f"{badge(stem, '../')}\n{kaggle_badge(stem, '../')}"
 
 
 def notebook_page(notebook: dict[str, Any], stem: str, folder: Path) -> dict[str, Any]:

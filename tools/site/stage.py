@@ -14,7 +14,7 @@ from tools.site.links import GLOSSARY, PAGES, PICTURES, linked_files, page_of, w
 from tools.site.notebook_page import notebook_page
 
 FIRST = "README.md"
-BADGES = ROOT / "site" / "badges"
+BADGES = ROOT / "notebooks" / "badges"
 LAST_OF_PART_ONE = "08"
 LANGUAGES = {".py": "python", ".toml": "toml", ".yml": "yaml", ".json": "json"}
 
