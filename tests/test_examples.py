@@ -1,4 +1,4 @@
-"""examples/finetune.py: it trains on the samples, and says what is wrong with folders, files and options."""
+"""The scripts in examples/: they train on the samples, and say what is wrong with folders, files and options."""
 
 import ast
 import importlib.util
@@ -234,3 +234,33 @@ def test_a_split_that_names_a_picture_twice_or_one_that_is_not_there(folders, tm
 def test_a_loss_that_is_no_number_ends_it_before_the_weights_are_saved(folders, tmp_path):
     with pytest.raises(finetune.UserError, match="The loss became"):
         train(folders, tmp_path, "--lr", "1e20", "--epochs", "9")
+
+
+# examples/many_gpus.py
+
+
+def torchrun(*words, cwd, processes=2):
+    """Start the script of many GPUs as a reader does."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | {"OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    command += [str(SCRIPT.with_name("many_gpus.py")), *map(str, words)]
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, encoding="utf-8", check=False)
+
+
+def test_two_processes_train_save_and_print_once(tmp_path):
+    folders = SAMPLES / "images", SAMPLES / "masks", "--split", SAMPLES / "split.json"
+    done = torchrun(*folders, "--size", 72, 96, "--epochs", 2, "--weights", BUNDLED, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    losses = [float(line.split()[3].rstrip(",")) for line in lines[:2]]
+    assert losses[1] < losses[0]
+    assert lines[2:] == ["The weights are in finetuned.pt."]
+    model = finetune.build_deeplab(finetune.MODELS[0], str(tmp_path / "finetuned.pt"))  # names without "module."
+    assert len(model.state_dict()) == len(torch.load(tmp_path / "finetuned.pt", weights_only=True))
+
+
+def test_a_batch_too_small_for_the_processes_is_told(folders, tmp_path):
+    done = torchrun(*folders, "--weights", BUNDLED, "--batch-size", 3, cwd=tmp_path)
+    assert done.returncode != 0
+    assert "--batch-size 3 for 2 processes. Expected: a multiple of their number, 2 or more for each." in done.stderr
+    assert not (tmp_path / "finetuned.pt").exists()
