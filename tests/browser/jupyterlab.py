@@ -113,7 +113,8 @@ class Lab:
         """Make the pages "light" or "dark"."""
         self.command("apputils:change-theme", theme=f"JupyterLab {name.title()}")
         light = str(name == "light").lower()
-        self.page.wait_for_selector(f'body[data-jp-theme-light="{light}"]')
+        # The body may have no height, and counts as hidden then.
+        self.page.wait_for_selector(f'body[data-jp-theme-light="{light}"]', state="attached")
 
     def open(self, name: str) -> "OpenNotebook":
         """Open a notebook by its name without folder and suffix; its kernel is there when this ends."""
