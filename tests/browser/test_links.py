@@ -1,5 +1,6 @@
 """Each notebook as a reader opens it: unchanged, without news, and every link of every kind leads where it says."""
 
+import json
 from dataclasses import dataclass
 
 from playwright.sync_api import Locator
@@ -69,8 +70,12 @@ def follow(notebook: OpenNotebook, link: Link) -> None:
 def test_opening_leaves_the_notebook_unchanged(notebook: OpenNotebook):
     before = notebook.file.read_bytes()
     assert not notebook.dirty()
-    notebook.save()
     assert notebook.file.read_bytes() == before
+    notebook.save()
+    saved = json.loads(notebook.file.read_bytes())
+    widgets = saved["metadata"].pop("widgets")  # our settings save the state of widgets: of none here
+    assert widgets["application/vnd.jupyter.widget-state+json"]["state"] == {}
+    assert saved == json.loads(before)
 
 
 def test_no_news_cover_the_page(lab: Lab, notebook: OpenNotebook):
