@@ -722,7 +722,7 @@ FAULTS = [
         edits=(
             Edit(
                 "seglib/cli/train.py",
-                old="    if exists and not options.resume:\n",
+                old="    if any(found) and not options.resume:\n",
                 new="    if False:\n",
             ),
         ),
