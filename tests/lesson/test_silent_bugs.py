@@ -84,6 +84,16 @@ def test_a_check_with_a_reader_passes_scripts_without_a_fault_and_finds_its_own(
         assert abs(check(script_with(bug))) > 0.05, bug
 
 
+@pytest.mark.parametrize(("printed", "column"), [("recall", 1), ("precision", 0)])
+def test_a_script_that_prints_precision_or_recall_as_iou_is_found(printed: str, column: int):
+    def evaluate(model, pairs, batch_size):
+        images, masks = (torch.stack(list(part)) for part in zip(*pairs, strict=True))
+        drawn = model(images)["out"] > 0
+        return ((drawn & (masks > 0)).sum() / (drawn, masks > 0)[column].sum()).item()
+
+    assert preflight.error_of_known_iou(SimpleNamespace(evaluate=evaluate)) > 0.05
+
+
 def test_own_masks_find_what_comes_between_image_and_mask():
     pairs = some_pairs(4)
 

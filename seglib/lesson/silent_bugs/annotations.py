@@ -71,7 +71,8 @@ DATA_CHECKS_EXPLANATIONS = {
     "would have all of it.",
     "return script.evaluate(AnswerReader(outputs), own_pairs": "**Near 1**, but for the edges: pictures are resized "
     "smoothly, masks are not.",
-    "wrong_pairs = pairs[:5]": "**Two of seven are wrong**, by as much as we want. So the right IoU is known.",
+    "wrong_pairs = every_second_row": "**Three of seven are wrong**, by as much as we want, in both directions. So the "
+    "right IoU is known, and precision or recall are other numbers.",
     "weak = AnswerReader": "**Unsure outputs**, just below and above the threshold. With another threshold all of them "
     "fall on one side.",
     "for size in (6, 4, 2)": "**Three ways to cut seven pictures.** A dropped batch, or a mean of the batches' IoUs, "

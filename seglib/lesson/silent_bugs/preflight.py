@@ -212,7 +212,9 @@ def error_of_known_iou(script: Any, outputs: tuple[float, float] = LOGITS, devic
     """Seven pictures with masks that are partly wrong, so that the right IoU is known. The largest error of three."""
     pairs = _rectangles(7, device)
     both_sides = [(image, (mask + mask.flip(-1)).clamp(max=1)) for image, mask in pairs]  # twice as much as is red
-    wrong_pairs = pairs[:5] + both_sides[5:]
+    rows = torch.arange(24, device=device).view(-1, 1) % 2
+    every_second_row = [(image, mask * rows) for image, mask in pairs]  # half as much as is red
+    wrong_pairs = every_second_row[:1] + pairs[1:5] + both_sides[5:]
     object_drawn = torch.stack([mask for _, mask in pairs]) > 0
     object_there = torch.stack([mask for _, mask in wrong_pairs]) > 0
     right = ((object_drawn & object_there).sum() / (object_drawn | object_there).sum()).item()
