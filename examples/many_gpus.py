@@ -10,6 +10,7 @@ Each process takes the loss of its own part of a batch. For the Dice loss that i
 """
 
 import os
+from datetime import timedelta
 
 import finetune
 import torch
@@ -25,11 +26,20 @@ def join(args):
     """1. Find the other processes; returns the device of this one."""
     if "LOCAL_RANK" not in os.environ:
         raise finetune.UserError("Start it by torchrun: torchrun --nproc-per-node=2 many_gpus.py ...")
+    if args.device not in (None, "cuda", "cpu"):
+        raise finetune.UserError(f"--device {args.device}: here it is cuda, one GPU for each process, or cpu.")
     on_gpus = torch.cuda.is_available() and args.device != "cpu"
-    device = torch.device("cuda", int(os.environ["LOCAL_RANK"])) if on_gpus else torch.device("cpu")
+    local_rank = int(os.environ["LOCAL_RANK"])
+    if on_gpus and local_rank >= torch.cuda.device_count():
+        raise finetune.UserError(f"{torch.cuda.device_count()} GPUs, and more processes. Start as many as GPUs.")
+    device = torch.device("cuda", local_rank) if on_gpus else torch.device("cpu")
     if on_gpus:
         torch.cuda.set_device(device)
-    dist.init_process_group("nccl" if on_gpus else "gloo")
+    dist.init_process_group(
+        "nccl" if on_gpus and dist.is_nccl_available() else "gloo",  # Windows has no NCCL
+        timeout=timedelta(hours=1),  # so long the others wait while process 0 validates
+        device_id=device if on_gpus else None,
+    )
     least = 1 if on_gpus else 2  # pictures for each process: BatchNorm needs two numbers, on GPUs from all processes
     if args.batch_size % dist.get_world_size() or args.batch_size < least * dist.get_world_size():
         raise finetune.UserError(
@@ -37,6 +47,16 @@ def join(args):
             f"number, {least} or more for each."
         )
     return device
+
+
+def build_in_turn(args):
+    """Process 0 first: with --weights coco it downloads, and the others find the file."""
+    if dist.get_rank():
+        dist.barrier()
+    model = finetune.build_deeplab(args.model, args.weights)
+    if dist.get_rank() == 0:
+        dist.barrier()
+    return model
 
 
 @record  # an error ends torchrun's page
@@ -61,7 +81,7 @@ def main(words=None):
 
     # 2. My part of the pictures, and of each batch
     train_set = Subset(dataset, train)
-    sampler = DistributedSampler(train_set, seed=args.seed)
+    sampler = DistributedSampler(train_set, seed=args.seed, drop_last=True)
     batch_size = args.batch_size // dist.get_world_size()
     train_dataloader = DataLoader(
         train_set, batch_size=batch_size, sampler=sampler, drop_last=True, num_workers=args.workers
@@ -69,7 +89,7 @@ def main(words=None):
     validation_dataloader = DataLoader(Subset(dataset, validation), batch_size=batch_size)
 
     # 3. BatchNorm of all (torch has it for GPUs only), and the exchange of the gradients
-    model = finetune.build_deeplab(args.model, args.weights).to(device)
+    model = build_in_turn(args).to(device)
     if device.type == "cuda":
         model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
     replica = DistributedDataParallel(model, device_ids=[device] if device.type == "cuda" else None)
@@ -116,4 +136,7 @@ def main(words=None):
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except finetune.UserError as error:
+        raise SystemExit(f"many_gpus.py: {error}") from None

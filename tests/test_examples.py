@@ -259,6 +259,13 @@ def test_two_processes_train_save_and_print_once(tmp_path):
     assert len(model.state_dict()) == len(torch.load(tmp_path / "finetuned.pt", weights_only=True))
 
 
+def test_without_torchrun_one_line_says_how_to_start_it(folders, tmp_path):
+    command = [sys.executable, str(SCRIPT.with_name("many_gpus.py")), *folders]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, encoding="utf-8", check=False)
+    assert done.returncode == 1
+    assert done.stderr == "many_gpus.py: Start it by torchrun: torchrun --nproc-per-node=2 many_gpus.py ...\n"
+
+
 def test_a_batch_too_small_for_the_processes_is_told(folders, tmp_path):
     done = torchrun(*folders, "--weights", BUNDLED, "--batch-size", 3, cwd=tmp_path)
     assert done.returncode != 0

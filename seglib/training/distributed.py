@@ -76,7 +76,8 @@ def process_group(device: str | None = None, timeout: timedelta = timedelta(minu
     if own.type == "cuda":
         torch.cuda.set_device(own)
     try:
-        dist.init_process_group("nccl" if own.type == "cuda" else "gloo", timeout=timeout)
+        nccl = own.type == "cuda" and dist.is_nccl_available()  # Windows has no NCCL
+        dist.init_process_group("nccl" if nccl else "gloo", timeout=timeout)
         yield own
         dist.destroy_process_group()  # not after an error: it would wait for the other processes
     except RuntimeError as error:

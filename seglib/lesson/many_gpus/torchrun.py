@@ -112,5 +112,5 @@ def _start(command: list[str], folder: Path) -> subprocess.Popen:
         "OMP_NUM_THREADS": "1",  # the processes share the cores
         "CUDA_VISIBLE_DEVICES": "",  # two processes need two GPUs, and there may be one
     }
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen(command, cwd=folder, env=environment, text=True, encoding="utf-8", **pipes)
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, cwd=folder, env=environment, text=True, encoding="utf-8", stdout=pipe, stderr=pipe)

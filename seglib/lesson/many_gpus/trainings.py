@@ -99,7 +99,8 @@ def tiny_stacks(samples: Path) -> dict[str, tuple[Tensor, Tensor]]:
     split = read_split(samples / "split.json")
     stacks = {}
     for side, stems in (("training", split.train[:COUNT]), ("validation", split.validation[2:7])):
-        pairs = list(pictures.subset(stems))
+        part = pictures.subset(stems)
+        pairs = [part[idx] for idx in range(len(part))]
         stacks[side] = (torch.stack([image for image, _ in pairs]), torch.stack([mask for _, mask in pairs]))
     return stacks
 
@@ -136,6 +137,7 @@ def small_training(kind: str, stacks: dict[str, tuple[Tensor, Tensor]], rank: in
                 equal = kind in ("mean of means", "all load everything")
                 share = 1 / 2 if equal else len(own) / len(batch)
                 for weight in model.parameters():
+                    assert weight.grad is not None
                     weight.grad *= share
                     dist.all_reduce(weight.grad)
             optimizer.step()
