@@ -88,7 +88,8 @@ def averaging_table(record: Mapping[str, Any]) -> str:
         lines.append(
             f"seed {run['seed']}, constant: gain of the mean of weights, 95 % interval {low:+.3f} to {high:+.3f}"
         )
-    lines.append(f"Beside the {record['settings']['averaged_epochs']} epochs that it is made of, and the best of all:")
+    own = f"its {record['settings']['averaged_epochs']} epochs"
+    lines.append(f"{'':<22}{'mean of weights':<17}{own + ', on average':<26}best of all epochs")
     return "\n".join([*lines, *(beside_the_epochs(record, arm) for arm in record["summary"])])
 
 
@@ -101,9 +102,9 @@ def beside_the_epochs(record: Mapping[str, Any], arm: str) -> str:
     of_these = curves[:, -averaged:].mean(axis=1)
     best = curves.max(axis=1)
     return (
-        f"{arm:<22}mean of weights {means.mean():.3f}; the {averaged} epochs {of_these.mean():.3f} on average "
-        f"(it is higher in {(of_these < means).sum()} of {len(runs)} trainings); "
-        f"the best {best.mean():.3f} (it is higher in {(best < means).sum()})"
+        f"{arm:<22}{means.mean():<17.3f}"
+        f"{f'{of_these.mean():.3f} (lower in {(of_these < means).sum()} of {len(runs)})':<26}"
+        f"{best.mean():.3f} (lower in {(best < means).sum()} of {len(runs)})"
     )
 
 
