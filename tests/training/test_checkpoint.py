@@ -281,7 +281,7 @@ def test_every_part_is_in_the_file_in_plain_values(tmp_path: Path):
     contents, _ = load_or_backup(tmp_path / "run.pt")
     assert set(contents) == {"format", "facts", "config", "about", "history", "states", "loader", "random"}
     assert set(contents["states"]) == {"model", "optimizer", "schedule", "stopping"}
-    assert set(contents["random"]) == {"python", "numpy", "torch", "cuda"}
+    assert set(contents["random"]) == {"python", "numpy", "torch", "cuda", "mps"}
     json.dumps(contents["facts"])
     with zipfile.ZipFile(tmp_path / "run.pt") as parts:
         assert parts.testzip() is None
