@@ -239,7 +239,7 @@ def test_of_the_command_the_weights_and_the_losses_are_printed(monkeypatch, caps
     assert given == ["images", "masks", "--out", "/somewhere/with a space/run.pt"]
     assert capsys.readouterr().out.splitlines() == [
         "deeplab: weights from run.pt; new: the last layer.",
-        "epoch 1 of 1: loss 2.2856",
+        "epoch 1 of 1, loss 2.2856",
     ]
 
 

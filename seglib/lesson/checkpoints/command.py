@@ -24,4 +24,4 @@ def seglib_train(line: str, folder: str) -> None:
         return
     for printed in said.getvalue().splitlines():
         if "weights from" in printed or printed.startswith("epoch "):
-            print(printed.partition(", validation loss")[0])
+            print(printed.partition(", validation loss")[0].replace(": loss", ", loss"))  # no time follows any more
