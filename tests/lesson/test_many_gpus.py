@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.distributed as dist
 
 from seglib.cli.train import build, resume, run, train
 from seglib.errors import SegError
@@ -73,6 +74,20 @@ def test_a_function_of_a_notebook_is_written_with_those_it_needs(tmp_path: Path,
         told.__module__ = __name__
     assert "def told(folder: Path)" in (tmp_path / "told.py").read_text()
     assert capsys.readouterr().out == "one\n"
+
+
+def talking(folder: Path) -> None:
+    dist.init_process_group("gloo")
+    dist.barrier()  # so that both talk at the same time
+    for number in range(100, 400):
+        print("process", os.environ["RANK"], "says", number)
+    dist.destroy_process_group()
+
+
+def test_no_line_of_one_process_comes_to_stand_in_a_line_of_another(tmp_path: Path, capsys: pytest.CaptureFixture):
+    torchrun(talking, tmp_path)
+    said = capsys.readouterr().out.splitlines()
+    assert said == [f"process {rank} says {number}" for rank in (0, 1) for number in range(100, 400)]
 
 
 def test_a_command_says_what_it_says_and_no_page_of_torchrun(tmp_path: Path, capsys: pytest.CaptureFixture):

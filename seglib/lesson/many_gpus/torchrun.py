@@ -15,7 +15,9 @@ from seglib.errors import SegError
 
 IMPORT_FOLDER = Path(seglib.__file__).parents[1]  # the folder that holds seglib: a clone, or site-packages
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run"]  # what the command torchrun starts
-PREAMBLE = "import sys\nfrom pathlib import Path"
+# torchrun starts `python -u`, which writes each word at once: those of two processes may come to stand in one line.
+WHOLE_LINES = "sys.stdout.reconfigure(line_buffering=True, write_through=False)"
+PREAMBLE = f"import sys\nfrom pathlib import Path\n\n{WHOLE_LINES}"
 
 
 def torchrun(
