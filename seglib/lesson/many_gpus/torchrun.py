@@ -51,7 +51,8 @@ def torchrun(
                 "processes that end without an error",
                 "Run the function in one process, without torchrun, and look at its error.",
             )
-    print("\n".join(sorted(line for out, _ in outputs for line in out.splitlines())))
+    for line in sorted(line for out, _ in outputs for line in out.splitlines()):
+        print(line)
 
 
 def _source(function: Callable) -> str:
