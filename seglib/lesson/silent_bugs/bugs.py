@@ -3,8 +3,8 @@
 Four lists. `BUGS` are seventeen, `MORE_BUGS` twelve that came later. `LATE_BUGS` are six that were thought of after the
 checks of `preflight` were first written. Then the checks were mended, after a review that tried them on scripts of
 other kinds and did not know which of the six they find. `LAST_BUGS` are six more that were thought of after that, and
-after which nothing in the checks was changed, but for limits that are set on scripts without a fault, and for pictures in
-which too much is drawn: a reader saw that recall printed as IoU passed.
+after which nothing in the checks was changed, but for limits that are set on scripts without a fault, and for pictures
+in which too much is drawn: a reader saw that recall printed as IoU passed.
 
 `RIGHT_CHANGES` are no faults: scripts of other kinds, on which a check may raise a false alarm. Most of them are those
 for which the checks were mended.
