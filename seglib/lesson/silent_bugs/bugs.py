@@ -337,7 +337,6 @@ LAST_BUGS = {
 }
 ALL_BUGS = BUGS | MORE_BUGS | LATE_BUGS | LAST_BUGS
 
-_STEP = "        optimizer.step()\n        scheduler.step()\n"
 _IMPORT = "from torch.utils.data import DataLoader\n"
 _V2 = (_IMPORT, f"{_IMPORT}from torchvision.transforms import v2\n")
 RIGHT_CHANGES = {
